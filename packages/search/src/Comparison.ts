@@ -1,8 +1,9 @@
 /**
- * Searches held against one another: the best that each had found by equal numbers of trials, by equal time and by equal multiply-accumulates, with what chance alone would do. Runs of one search that
- * differ in the seed alone are one group, whose spread tells how far a difference can be believed.
+ * Compares searches: the best that each had found after equal numbers of trials, equal time and equal multiply-accumulates (MACs), and how
+ * much of the difference chance alone could explain. Runs of one search that differ only in the seed form one group, and its spread tells
+ * how far a difference can be trusted.
  *
- * Pure: what it is given are journals as they were read, and the same ones give the same figures.
+ * Pure: its inputs are journals that have already been read, and the same journals give the same figures.
  *
  * @example
  * ```ts
@@ -46,40 +47,40 @@ import { Digest, Prng } from "@uninet/search-space"
 import type { Identity, Stored } from "./Journal.ts"
 import * as Student from "./internal/student.ts"
 
-/** What runs are compared by: the reward, or a measure of their task. */
+/** What runs are compared by: the reward, or one of their task's measures. */
 export interface By {
   readonly name: string
   readonly direction: Task.Direction
 }
 
-/** What a run may have used up. */
+/** The budgets that a run can use up. */
 export const budgets = ["trials", "seconds", "macs"] as const
-/** What searches are held against one another by: equal trials, time or multiply-accumulates. */
+/** The budget at which searches are compared: equal trials, time or MACs. */
 export type Budget = (typeof budgets)[number]
 
-/** The best reward or measure found so far, after one more trial came to an end. */
+/** The best reward or measure so far, after one more trial ended. */
 export interface Step {
-  /** Trials that came to an end. */
+  /** Trials that have ended. */
   readonly trials: number
-  /** From the first entry, by the clock; a pause counts. */
+  /** By the clock, from the first entry; pauses count. */
   readonly seconds: number
-  /** Multiply-accumulates of one example through each trial's network, times its epochs: a training's up to a factor that is the data's. */
+  /** MACs of one example through each trial's network, times its epochs. Proportional to the MACs of the training; the factor depends on the data set. */
   readonly macs: number
-  /** The best reward up to here. */
+  /** The best reward so far. */
   readonly best: number
 }
 
-/** One run, as it is compared. */
+/** One run, in the form in which it is compared. */
 export interface Run {
   readonly name: string
   readonly seed: string
-  /** What all of a search's seeds have in common. */
+  /** What is the same for all seeds of a search. */
   readonly search: { readonly space: string; readonly settings: Identity["settings"] }
-  /** In the order of the clock; none where no trial gave a result. */
+  /** In order of time; empty if no trial gave a result. */
   readonly steps: ReadonlyArray<Step>
 }
 
-/** A journal's search as a run to be compared by a measure or by the reward. Once it has results of more epochs, those of fewer no longer count. */
+/** A journal's search as a run to compare by a measure or by the reward. Once it has results after more epochs, those after fewer no longer count. */
 export const runOf = (
   name: string,
   { entries, identity }: { readonly identity: Identity; readonly entries: ReadonlyArray<Stored> },
@@ -117,7 +118,7 @@ export const runOf = (
   }
 }
 
-/** Strategies that went on with it, which make it another search. */
+/** Strategies that took over later, which make it a different search. */
 const handedOver = (entries: ReadonlyArray<Stored>): Identity["settings"] => {
   const all = entries.flatMap(({ entry }) =>
     entry._tag === "HandedOver" ? [{ strategy: entry.strategy, from: entry.trial }] : []
@@ -125,78 +126,82 @@ const handedOver = (entries: ReadonlyArray<Stored>): Identity["settings"] => {
   return all.length === 0 ? {} : { handedOver: all }
 }
 
-/** A mean with the interval in which 95 of 100 such means would lie; none of fewer than two runs. */
+/** A mean with its 95% confidence interval; no interval for fewer than two runs. */
 export interface Band {
-  /** Over the runs of a group. */
+  /** Over the group's runs. */
   readonly mean: number
   readonly low: number | null
   readonly high: number | null
 }
 
-/** A group's best by what was used up, at some points of it. */
+/** A group's best at some points of a budget. */
 export interface Curve {
   readonly at: ReadonlyArray<number>
   readonly bands: ReadonlyArray<Band>
 }
 
-/** Runs that differ in the seed alone. */
+/** Runs that differ only in the seed. */
 export interface Group {
-  /** A, B, …, in the order in which they were given. */
+  /** A, B, …, in the order given. */
   readonly name: string
   readonly runs: ReadonlyArray<string>
-  /** What tells it from the first group, by name, as JSON; nothing of the first. */
+  /** What differs from the first group, by name, as JSON; empty for the first. */
   readonly differs: Readonly<Record<string, string>>
   readonly curves: { readonly [B in Budget]: Curve }
 }
 
-/** Two groups at an equal budget: the second's best less the first's, such that more is better. */
+/** Two groups at an equal budget: the second's best minus the first's, with the sign chosen so that more is better. */
 export interface Difference {
   readonly by: Budget
-  /** As much as every run has used. */
+  /** The most that every run has used. */
   readonly at: number
   readonly first: { readonly group: string } & Band
   readonly second: { readonly group: string } & Band
-  /** In rewards. */
+  /** In units of the reward. */
   readonly difference: number
-  /** 95%; `null` where a group has one run. */
+  /** 95%; `null` if a group has only one run. */
   readonly low: number | null
   readonly high: number | null
-  /** `better`, `worse`: the second, where the interval leaves out 0 and there are runs enough for that to mean anything. `open`: these runs do not tell. */
+  /**
+   * `better` and `worse` describe the second group. They require that the interval excludes 0, and that there are enough runs for that to
+   * mean anything. `open`: these runs cannot tell.
+   */
   readonly verdict: "better" | "worse" | "open"
 }
 
-/** What comparing searches by one budget found. */
+/** The result of comparing searches by one budget. */
 export interface Compared {
   readonly by: By
   readonly groups: ReadonlyArray<Group>
-  /** Every pair, at every budget. Not by multiply-accumulates where these are not known. */
+  /** Every pair, at every budget. MACs are left out if they are not known. */
   readonly differences: ReadonlyArray<Difference>
-  /** Runs that have no result yet. */
+  /** Runs without a result so far. */
   readonly empty: ReadonlyArray<string>
 }
 
 /** How differences are tested. */
 export interface Options {
-  /** Decides the resampling. Default `compare`. */
+  /** Seeds the resampling. Default `compare`. */
   readonly seed?: string
-  /** Points of every curve. Default 60. */
+  /** Points on each curve. Default 60. */
   readonly points?: number
-  /** Resamples of every interval. Default 2000. */
+  /** Resamples for each interval. Default 2000. */
   readonly resamples?: number
 }
 
-/** With three runs on both sides, complete separation comes about by chance once in ten; with four, once in 35. */
+/** With three runs on each side, complete separation happens by chance one time in ten; with four, one time in 35. */
 export const fewest = 4
 
 const sum = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0)
 const meanOf = (values: ReadonlyArray<number>) => sum(values) / values.length
 
-/** The best of a run when it had used so much; `undefined` before its first result. */
+/** A run's best when it had used this much of the budget; `undefined` before its first result. */
 const bestAt = ({ steps }: Run, by: Budget, at: number): number | undefined =>
   steps.findLast((step) => step[by] <= at)?.best
 
 /**
- * The interval of a statistic of resampled runs: the bootstrap's percentiles, taken as far out as few runs need it (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015).
+ * The interval of a statistic of resampled runs: the bootstrap's percentiles, widened as small samples require (Hesterberg, "What Teachers
+ * Should Know About the Bootstrap", 2015).
  */
 const interval = (
   groups: ReadonlyArray<ReadonlyArray<number>>,
@@ -219,10 +224,10 @@ const bandOf = (values: ReadonlyArray<number>, resamples: number, prng: Prng.Prn
   return { mean: meanOf(values), low: found?.[0] ?? null, high: found?.[1] ?? null }
 }
 
-/** As much as every run has used: what all can be compared by. */
+/** The most that every run has used: all runs can be compared up to here. */
 const most = (runs: ReadonlyArray<Run>, by: Budget) => Math.min(...runs.map(({ steps }) => steps.at(-1)?.[by] ?? 0))
 
-/** From the first result of all runs to the most that all have, evenly; of trials every one, up to so many. */
+/** From the point where every run has a first result to the most that all have used, evenly spaced; for trials every one, up to this many points. */
 const gridOf = (runs: ReadonlyArray<Run>, by: Budget, points: number): ReadonlyArray<number> => {
   const from = Math.max(...runs.map(({ steps }) => steps[0]?.[by] ?? 0))
   const to = most(runs, by)
@@ -237,11 +242,14 @@ const flat = ({ search: { settings, space } }: Run): Readonly<Record<string, str
   ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, JSON.stringify(value)]))
 })
 
-/** Names of A, B, …, Z, A2, … */
+/** The names A, B, …, Z, A2, … */
 const nameOf = (index: number) =>
   `${String.fromCharCode(65 + (index % 26))}${index < 26 ? "" : Math.floor(index / 26) + 1}`
 
-/** Compares runs by one measure: groups those that differ in the seed alone, and holds every two groups against one another at equal budgets. Every run has to be measured by the same measure, which the caller sees to. */
+/**
+ * Compares runs by one measure: groups those that differ only in the seed, and compares every two groups at equal budgets. The caller has
+ * to make sure that all runs are measured by the same measure.
+ */
 export const of = (
   runs: ReadonlyArray<Run>,
   by: By,
@@ -287,7 +295,7 @@ export const of = (
         if (budget === "macs" && !(known(first) && known(second))) return []
         const at = most([...first, ...second], budget)
         const values = [valuesAt(first, budget, at), valuesAt(second, budget, at)] as const
-        // One that has used more for its first result than another for all of them is not to be compared by that.
+        // A run that used more before its first result than another used in total cannot be compared by this budget.
         if (values[0].length < first.length || values[1].length < second.length) return []
         const own = prng.split(`${i}/${j}/${budget}`)
         const found = interval(values, ([a = 0, b = 0]) => sign * (b - a), resamples, own)

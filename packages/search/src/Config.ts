@@ -1,6 +1,6 @@
 /**
- * A search described by a module, `uninet.config.ts`, that the driver and every worker import: the fields of the command line's flags, and
- * a space, layers and functions of one's own.
+ * A search described by a module, `uninet.config.ts`, that the driver and every worker import. It has the fields of the command line's
+ * flags, and can also hold your own space, layers and functions.
  *
  * @example
  * ```ts
@@ -40,19 +40,19 @@ import * as Reward from "./Reward.ts"
 import { detailOf } from "./internal/detail.ts"
 import * as Units from "./Units.ts"
 
-// What a layer provides and needs is the type checker's to see; here it can only be seen that it is one.
+// What a layer provides and needs is for the type checker to see; here we can only check that it is a layer.
 const layerOf = <A, R = never>() =>
   Schema.declare<Layer.Layer<A, unknown, R>>((u): u is Layer.Layer<A, unknown, R> => Layer.isLayer(u), {
     expected: "a layer"
   })
 
-/** A space made for the examples of a data set; of some candidates alone, where that is asked for and the function takes it (`SpaceSource.Only`). */
+/** Makes a space for the examples of a data set; of some candidates only, if that is asked for and the function supports it (`SpaceSource.Only`). */
 export type SpaceFor = (
   facts: Facts.Facts,
   only: Readonly<Record<string, ReadonlyArray<string | number>>> | undefined
 ) => ModelSpace.Some | Result.Result<ModelSpace.Some, { readonly message: string }>
 
-// What comes out of these functions is looked at when they are called.
+// What these functions return is checked when they are called.
 const functionOf = <F extends (...args: ReadonlyArray<never>) => unknown>(expected: string) =>
   Schema.declare<F>((u): u is F => typeof u === "function", { expected })
 
@@ -66,10 +66,10 @@ const OwnObjective = Schema.Struct({
 
 const Window = Schema.Struct({ min: Schema.optionalKey(Schema.Finite), max: Schema.optionalKey(Schema.Finite) })
 
-/** Whether a value from outside the type checker is a data set's layer, as far as it can be seen. */
+/** Whether a value that the type checker has not seen is a data set's layer, as far as that can be checked. */
 export const isDataset = Schema.is(layerOf<Dataset.Dataset>())
 
-/** An evaluator of one's own, or one made for the space that is searched. */
+/** A custom evaluator, or one made for the space being searched. */
 type OwnEvaluator = Layer.Layer<Evaluator, unknown, Trainer | Dataset.Dataset | Runtime>
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
@@ -78,78 +78,79 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 const fields = {
   /** Networks to train. */
   trials: Count,
-  /** Epochs of each trial, in place of the recipe's. */
+  /** Epochs of each trial, instead of the recipe's. */
   epochs: Count,
-  /** Examples per training step, in place of the recipe's. */
+  /** Examples per training step, instead of the recipe's. */
   batch: Count,
   /** How trials are trained. Default: the proxy recipe with a learning rate of 0.01. */
   recipe: Recipe.Recipe,
   /**
-   * A name of `Strategies.names`, or a strategy of one's own: `RegularizedEvolution.layer({ population: 20 })`. The search begins it with its seed, on
-   * its space within its constraints.
+   * A name from `Strategies.names`, or your own strategy: `RegularizedEvolution.layer({ population: 20 })`. The search starts it with its
+   * seed, on its space and within its constraints.
    */
   strategy: Schema.Union([Schema.Literals(Strategies.names), layerOf<SearchStrategy, Runtime>()]),
-  /** Decides everything random. */
+  /** Seeds everything random. */
   seed: Schema.Union([Schema.String, Schema.Finite]),
-  /** What is maximised: data of `Reward`, or a function of all costs and measures by name. Default: the measure that decides · (MACs / targetMacs)^−0.07. */
+  /** What is maximised: a `Reward` as data, or a function of all costs and measures by name. Default: the deciding measure · (MACs / targetMacs)^−0.07. */
   reward: Schema.Union([Reward.Reward, functionOf<Reward.Own<never, string>>("a function of costs and measures")]),
-  /** Measures beside the task's own that a reward or an objective of one's own reads: `int8Accuracy`, the accuracy of the network in eight bits. */
+  /** Measures besides the task's own that a custom reward or objective reads: `int8Accuracy`, the accuracy of the network quantised to eight bits. */
   also: Schema.Array(Schema.String),
-  /** T of the default reward, in multiply-accumulates: a number or a text such as `1.5M`. */
+  /** T of the default reward, in multiply-accumulates: a number, or text such as `1.5M`. */
   targetMacs: Units.Macs,
-  /** Networks above this are never trained. */
+  /** Networks with more MACs than this are never trained. */
   maxMacs: Units.Macs,
   /** Bounds on any costs of the space, by name. */
   within: Schema.Record(Schema.String, Window),
-  /** A device file of `uninet profile`, told from the config's folder: by it `latency`, in milliseconds, is a cost like the space's own. */
+  /** A device file from `uninet profile`, relative to the config's folder. With it, `latency` in milliseconds is a cost like the space's own. */
   deviceFile: Schema.String,
-  /** A data set's name, a folder, or a data set of one's own. */
+  /** A data set's name, a folder, or your own data set. */
   dataset: Schema.Union([Schema.String, layerOf<Dataset.Dataset>()]),
   /** A new folder for the journal and the best network. */
   out: Schema.String,
   /** Training processes. */
   workers: Count,
-  /** How many of the best are trained again and compared. */
+  /** How many of the best networks are trained again and compared. */
   finalists: Count,
-  /** Epochs of these trainings. */
+  /** Epochs of these final trainings. */
   finalEpochs: Count,
-  /** How long trials are trained: `full`, or on rungs by `halving`, `asha` or `median`, which `epochs` is the last of. */
+  /** How long trials are trained: `full`, or in rungs by `halving`, `asha` or `median`, where `epochs` is the last rung. */
   fidelity: Schema.Literals(Fidelity.names),
   /** Epochs of the first rung. Default 1. */
   minEpochs: Count,
-  /** Of so many trials on a rung one goes on. Default 3. */
+  /** One in this many trials on a rung goes on. Default 3. */
   rungFactor: Schema.Finite.check(Schema.isGreaterThan(1)),
-  /** Two or more for a search for a Pareto front. Default: the reward alone. */
+  /** Two or more to search for a Pareto front. Default: the reward alone. */
   objectives: Schema.Array(Schema.Union([Schema.String, OwnObjective])),
-  /** How many proposals may be out at the same time. Default 8. */
+  /** How many proposals may be pending at the same time. Default 8. */
   ahead: Count,
-  /** Of what is proposed only this share is trained, by what a predictor expects: 0.25 trains one of four. Default: everything is. */
+  /** Only this share of the proposals is trained, chosen by a predictor: 0.25 trains one in four. Default: all are trained. */
   screen: Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThan(1)),
-  /** What the screen's predictor knows beside choices and costs: proxies by name, such as `naswot,synflow`. Default: nothing. */
+  /** What the screen's predictor knows besides choices and costs: proxies by name, such as `naswot,synflow`. Default: nothing. */
   screenBy: Schema.String,
-  /** Longest time for one trial: seconds, or a text such as `10min`. */
+  /** Time limit of one trial: seconds, or text such as `10min`. */
   trialTime: Units.Seconds,
-  /** Most memory of a worker: bytes, or a text such as `2G`. */
+  /** Memory limit of a worker: bytes, or text such as `2G`. */
   trialMemory: Units.Bytes,
-  /** After this time no trial is begun any more; the finals follow. */
+  /** No trial is started after this time; the finals follow. */
   maxTime: Units.Seconds,
-  /** After trainings of so many multiply-accumulates nothing new is begun. */
+  /** No trial is started once trainings have taken this many multiply-accumulates. */
   maxTotalMacs: Units.TotalMacs,
-  /** What is searched: the name of a space that is known, a space of one's own, or a function that makes one for the data set's examples. */
+  /** What is searched: the name of a known space, your own space, or a function that makes one for the data set's examples. */
   space: Schema.Union([Schema.String, ModelSpaceSchema, functionOf<SpaceFor>("a function that gives a ModelSpace")]),
-  /** Says how good a point is, in every worker; a layer, or a function of the space that gives one. Default: training by the recipe. */
+  /** Evaluates points in every worker: a layer, or a function from the space to one. Default: training by the recipe. */
   evaluator: Schema.Union([
     layerOf<Evaluator, Trainer | Dataset.Dataset | Runtime>(),
     functionOf<(space: ModelSpace.Any) => OwnEvaluator>("a function of the space that gives a layer")
   ]),
   /**
-   * What the journal knows the module's code by: where it has layers of one's own, results of another version are not mixed with its. Default: a
-   * digest of the module's text, so that every edit is another version; a version of one's own also speaks for what the module imports.
+   * Identifies the module's code in the journal: if the config has layers of its own, results of another version are not mixed with this
+   * one's. Default: a digest of the module's text, so every edit is another version. A version that you set yourself also covers what the
+   * module imports.
    */
   version: Schema.String
 }
 
-/** The form of `uninet.config.ts`, every field of it optional. */
+/** The schema of `uninet.config.ts`; every field is optional. */
 export const Config = Schema.Struct(fields).mapFields(Struct.map(Schema.optionalKey))
 /** As it is used: amounts are numbers. */
 export interface Config extends Schema.Schema.Type<typeof Config> {}
@@ -157,7 +158,7 @@ export interface Config extends Schema.Schema.Type<typeof Config> {}
 export interface Input extends Schema.Codec.Encoded<typeof Config> {}
 
 /**
- * Describes a search. Gives its argument; what it is for is the check of its fields as they are written.
+ * Describes a search. Returns its argument unchanged: it is there so that the fields are type-checked as you write them.
  *
  * @example
  * ```ts
@@ -192,7 +193,7 @@ export interface Loaded {
   readonly version: string
 }
 
-/** The names that are looked for, in this order. */
+/** The file names that are looked for, in this order. */
 export const names = ["uninet.config.ts", "uninet.config.mts", "uninet.config.js", "uninet.config.mjs"] as const
 
 /** The config module of a folder, if it has one. */
@@ -206,11 +207,11 @@ export interface Module {
   readonly path: string
   readonly url: string
   readonly exported: unknown
-  /** What it says itself, as a config does, or a digest of its text. */
+  /** The version that it gives itself, as a config does, or a digest of its text. */
   readonly version: string
 }
 
-/** Imports a module by its path or `file:` address. Fails with `ConfigUnreadable`: no such file, a mistake in it, no default export. */
+/** Imports a module by its path or `file:` address. Fails with `ConfigUnreadable`: no such file, an error in it, or no default export. */
 export const importModule = Effect.fnUntraced(function* (
   pathOrUrl: string
 ): Effect.fn.Return<Module, ConfigUnreadable> {
@@ -235,7 +236,7 @@ export const importModule = Effect.fnUntraced(function* (
   return { path, url, exported, version }
 })
 
-/** A module's default export as a config. Fails with `ConfigInvalid`, which names the field. */
+/** Reads a module's default export as a config. Fails with `ConfigInvalid`, which names the field. */
 export const read = ({ exported, path, url, version }: Module): Effect.Effect<Loaded, ConfigInvalid> => {
   const invalid = (field: string, problem: string) => Effect.fail(new ConfigInvalid({ path, field, problem }))
   if (ModelSpace.isModelSpace(exported))
@@ -252,26 +253,26 @@ export const read = ({ exported, path, url, version }: Module): Effect.Effect<Lo
   )
 }
 
-/** What loading a config fails with. */
+/** The errors of loading a config. */
 export type LoadError = ConfigUnreadable | ConfigInvalid
 
 /**
  * Imports a config module by its path or `file:` address.
  *
- * Fails with `ConfigUnreadable` (no such file, a mistake in it, no default export) or with `ConfigInvalid`, which names the field.
+ * Fails with `ConfigUnreadable` (no such file, an error in it, no default export) or with `ConfigInvalid`, which names the field.
  */
 export const load = (pathOrUrl: string): Effect.Effect<Loaded, LoadError> =>
   Effect.flatMap(importModule(pathOrUrl), read)
 
-/** Fields whose code decides results, and that no name tells apart. */
+/** Fields whose code decides results and has no name to tell it apart. */
 export const deciding = ["space", "dataset", "strategy", "evaluator", "reward", "objectives"] as const
 
-/** Whether a field's value is data, and no code. */
+/** Whether a field's value is data rather than code. */
 const isData = (field: (typeof deciding)[number], value: unknown): boolean =>
   typeof value === "string" ||
   (field === "reward" && typeof value !== "function") ||
   (field === "objectives" && Array.isArray(value) && value.every((each) => typeof each === "string"))
 
-/** The fields for which a config has code of its own. */
+/** The fields for which a config brings its own code. */
 export const ownLayers = (config: Config): ReadonlyArray<(typeof deciding)[number]> =>
   deciding.filter((field) => config[field] !== undefined && !isData(field, config[field]))

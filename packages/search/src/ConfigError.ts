@@ -1,6 +1,6 @@
 import * as Schema from "effect/Schema"
 
-/** The file that was asked for is not there, or cannot be imported. */
+/** The file is missing, or cannot be imported. */
 export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("ConfigUnreadable", {
   path: Schema.String,
   problem: Schema.String,
@@ -14,7 +14,7 @@ export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("Co
 /** A field of the module is not what it should be. */
 export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
   path: Schema.String,
-  /** Such as `recipe.batch`. Empty for the whole. */
+  /** Such as `recipe.batch`. Empty for the module as a whole. */
   field: Schema.String,
   problem: Schema.String
 }) {
@@ -23,7 +23,7 @@ export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigIn
   }
 }
 
-/** The module is not what it was when the search began. */
+/** The module has changed since the search began. */
 export class ConfigChanged extends Schema.TaggedError<ConfigChanged>()("ConfigChanged", {
   path: Schema.String,
   was: Schema.String,
@@ -34,7 +34,7 @@ export class ConfigChanged extends Schema.TaggedError<ConfigChanged>()("ConfigCh
   }
 }
 
-/** A layer of one's own could not be made. */
+/** A layer from the config could not be built. */
 export class ConfigLayerFailed extends Schema.TaggedError<ConfigLayerFailed>()("ConfigLayerFailed", {
   path: Schema.String,
   field: Schema.String,

@@ -1,32 +1,32 @@
 /**
- * Arms of an experiment held against one of them: differences paired by seed, with Student's intervals, and significance with the number of comparisons accounted for (Holm, "A Simple
- * Sequentially Rejective Multiple Test Procedure", 1979).
+ * Compares the arms of an experiment with one reference arm: differences paired by seed, with Student's intervals, and significance
+ * corrected for the number of comparisons (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979).
  *
- * Pure: what it is given are figures by seed.
+ * Pure: its inputs are figures by seed.
  */
 import type { Task } from "@uninet/model-space"
 import * as Student from "./internal/student.ts"
 
-/** A mean with its standard error and the interval that holds the true mean in 95 of 100 cases; `null` for fewer than two values. */
+/** A mean with its standard error and its 95% confidence interval; `null` for fewer than two values. */
 export interface Estimate {
   /** In the values' unit. */
   readonly mean: number
   readonly error: number | null
   readonly low: number | null
   readonly high: number | null
-  /** How many values there are. */
+  /** The number of values. */
   readonly count: number
 }
 
-/** An arm's difference from the one that all are held against; above 0 where it is better. */
+/** An arm's difference from the reference arm; above 0 if the arm is better. */
 export interface Contrast extends Estimate {
   readonly arm: string
   readonly against: string
-  /** Two-sided, by the paired t-test; `null` for fewer than two pairs, and for pairs that all differ by the same. */
+  /** Two-sided, by the paired t-test; `null` for fewer than two pairs, and if all pairs differ by the same amount. */
   readonly p: number | null
-  /** As it is after Holm's correction for all contrasts of the experiment. */
+  /** After Holm's correction for all contrasts of the experiment. */
   readonly adjusted: number | null
-  /** `better` or `worse` where `adjusted` is below 0.05. */
+  /** `better` or `worse` if `adjusted` is below 0.05. */
   readonly verdict: "better" | "worse" | "open"
 }
 
@@ -44,7 +44,7 @@ export const estimate = (values: ReadonlyArray<number>): Estimate => {
   return { mean, error, low: mean - reach, high: mean + reach, count }
 }
 
-/** Holm's p values, in the order of what is given: the smallest times how many there are, the next times one fewer, and none below one before it. */
+/** Holm's p values, in the order of the input: the smallest times the number of values, the next times one fewer, and so on, none below the one before it. */
 export const holm = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
   const out = values.map(() => 1)
   let least = 0
@@ -59,7 +59,7 @@ export const holm = (values: ReadonlyArray<number>): ReadonlyArray<number> => {
 }
 
 /**
- * Every arm against one of them, by the seeds that both have.
+ * Compares every arm with the reference arm, by the seeds that both have.
  *
  * @example
  * ```ts
@@ -95,7 +95,7 @@ export const of = (
     if (pairs.length === 0) return []
     const difference = estimate(pairs)
     const { count, error, mean } = difference
-    // Pairs that all differ by the same are too coarse a measure to tell of chance.
+    // Where all pairs differ by the same amount, the measure is too coarse to say anything about chance.
     const isConstant = error !== null && mean !== 0 && error <= 1e-12 * Math.abs(mean)
     const p = error === null || isConstant ? null : error === 0 ? 1 : Student.beyond(count - 1, Math.abs(mean) / error)
     return [{ arm, difference, p }]

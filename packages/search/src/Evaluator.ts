@@ -1,4 +1,4 @@
-/** The service that says how good a point is: training in this process or in a pool of others, a table, a function. */
+/** The service that evaluates points: by training in this process or in a pool of others, from a table, or with a function. */
 import { ModelSpace } from "@uninet/model-space"
 import { Space } from "@uninet/search-space"
 import { Span } from "@uninet/trainer"
@@ -10,12 +10,13 @@ import * as Schema from "effect/Schema"
 import { detailOf } from "./internal/detail.ts"
 import { type Evaluated, type Progress, type Trial, TrialFailed, unsound } from "./Trial.ts"
 
-/** Told how far an evaluation is, as often as the evaluator likes. */
+/** Reports how far an evaluation has got, as often as the evaluator likes. */
 export type Report = (progress: Progress) => Effect.Effect<void>
 
 /**
- * It cannot be evaluated here, whatever the trial: a disk that is full, data that cannot be read, machines out of reach. It says nothing of the trial, so nothing is recorded. A pool tries it
- * again in another process and a cluster on another machine; where that does not help the search ends, and goes on where it was when it is resumed.
+ * The trial cannot be evaluated here, for reasons that have nothing to do with it: a full disk, data that cannot be read, machines out of
+ * reach. This says nothing about the trial, so nothing is recorded. A pool tries it again in another process, a cluster on another machine.
+ * Where that does not help, the search ends, and continues from the same place when it is resumed.
  */
 export class EvaluatorLost extends Schema.TaggedError<EvaluatorLost>()("EvaluatorLost", {
   problem: Schema.String,
@@ -27,9 +28,9 @@ export class EvaluatorLost extends Schema.TaggedError<EvaluatorLost>()("Evaluato
 }
 
 /**
- * Evaluates points, which it is given as JSON: so workers and machines need no types to speak of them.
+ * Evaluates points, which it receives as JSON, so that workers and other machines do not need the space's types.
  *
- * The result must depend on the trial alone, not on what else runs: that is what makes a search the same at any number of workers.
+ * The result must depend on the trial alone, not on what else is running: that is what makes a search the same at any number of workers.
  * Interrupting `evaluate` stops the evaluation.
  */
 export class Evaluator extends Context.Service<
@@ -41,7 +42,7 @@ export class Evaluator extends Context.Service<
   }
 >()("@uninet/search/Evaluator") {}
 
-/** What an author's function gives is an effect; whoever has no type checker may give anything, which would be waited for for ever, or throw. */
+/** An author's function returns an effect. An author without a type checker may return anything, which would be awaited forever, or throw. */
 const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const given = run()
@@ -51,7 +52,7 @@ const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, 
   })
 
 /**
- * An evaluation by an evaluator that may be anyone's: one that throws, or gives no effect, has a defect.
+ * Runs an evaluation of any evaluator, including a faulty one: an evaluator that throws, or returns no effect, counts as a defect.
  *
  * @example
  * ```ts
@@ -81,13 +82,13 @@ export const evaluate =
   (evaluator: Evaluator["Service"]): Effect.Effect<Evaluated, TrialFailed | EvaluatorLost> =>
     effectOf(() => evaluator.evaluate(trial, report))
 
-/** How many calls of the function may run at once. */
+/** How many calls of the function may run at the same time. */
 export interface FunctionOptions {
   /** How many calls may run at the same time. Default 1. */
   readonly concurrency?: number
 }
 
-/** Decodes the point of a trial. Fails with `TrialFailed` (`Failed`) where it is no point of the space. */
+/** Decodes the point of a trial. Fails with `TrialFailed` (`Failed`) if it is not a point of the space. */
 export const pointOf =
   ({ index, point }: Trial) =>
   <A, C extends string, M extends string>(of: ModelSpace.ModelSpace<A, C, M>): Effect.Effect<A, TrialFailed> =>
@@ -96,13 +97,13 @@ export const pointOf =
       ({ message }) => new TrialFailed({ trial: index, reason: "Failed", detail: message })
     )
 
-/** What a function failed with, unless it says itself that it is not the trial's fault. */
+/** The error that a function failed with as a failed trial, unless the error itself says that it is not the trial's fault. */
 const failure = (error: unknown, otherwise: (detail: string) => TrialFailed) =>
   error instanceof EvaluatorLost ? error : otherwise(detailOf(error))
 
 /**
- * An evaluator from a function of the space's own points. What it fails with, or throws, becomes a failed trial, and so does a measure that is no number; `EvaluatorLost` says that it was not the
- * trial's fault.
+ * An evaluator from a function of the space's own points. Where the function fails or throws, or a measure is not a number, the trial
+ * fails; `EvaluatorLost` says that it was not the trial's fault.
  *
  * @example
  * ```ts
@@ -139,7 +140,7 @@ export const make = <A, C extends string, M extends string, E, R = never>(
           return pointOf(trial)(of).pipe(
             Effect.flatMap((point) =>
               effectOf(() => evaluate(point, trial, report)).pipe(
-                // What it is evaluated for is its span, and not what its layer was made in.
+                // The parent span is that of the evaluation, not the one in which the layer was built.
                 Effect.provideContext(Span.without(services)),
                 Effect.mapError((error) => failure(error, (detail) => failed("Failed", detail))),
                 Effect.catchDefect((defect) => Effect.fail(failed("Crashed", detailOf(defect))))
@@ -156,7 +157,7 @@ export const make = <A, C extends string, M extends string, E, R = never>(
   )
 
 /**
- * An evaluator from a function that gives the task's measures of a point.
+ * An evaluator from a function that returns a point's measures for the task.
  *
  * @example
  * ```ts
@@ -186,7 +187,7 @@ export const fromFunction = <A, C extends string, M extends string, E, R = never
   )
 
 /**
- * An evaluator that looks measures up in a table, by a point's `Space.hash`. A point that is not in the table is a trial that failed.
+ * An evaluator that looks measures up in a table, by a point's `Space.hash`. A point that is not in the table is a failed trial.
  *
  * @example
  * ```ts

@@ -1,7 +1,8 @@
 /**
- * An experiment as data: arms (a search each, or a network that is given) under equal budgets, the best of each trained again from fresh weights and tested once.
+ * An experiment as data: arms (each a search, or a given network) under equal budgets. The best network of each arm is retrained from fresh
+ * weights and tested once.
  *
- * What decides an arm's results alone stands in the arm; whatever is equal for all stands once, so that it cannot be unequal.
+ * Only what distinguishes an arm is written in the arm. What is equal for all arms is written once, so that it cannot differ.
  *
  * @example
  * ```ts
@@ -38,103 +39,112 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 const Window = Schema.Struct({ min: Schema.optionalKey(Schema.Finite), max: Schema.optionalKey(Schema.Finite) })
 const Within = Schema.Record(Schema.String, Window)
 
-/** What is changed of a recipe: its fields, and by `preset` the named one that they are changed of. */
+/** Changes to a recipe: its fields, and `preset` for the named recipe to start from. */
 export const RecipeFields = Schema.Record(Schema.String, Schema.Json)
 export type RecipeFields = typeof RecipeFields.Type
 
-/** What all searches may use up, each for itself: one of the three. */
+/** What each search may use up: exactly one of the three. */
 export const Budget = Schema.Struct({
   /** Networks trained. */
   trials: Schema.optionalKey(Count),
-  /** Multiply-accumulates of all trainings together, 3 × MACs × examples × epochs each: a number or a text such as `20T`. */
+  /** Multiply-accumulates of all trainings together, 3 × MACs × examples × epochs each: a number, or text such as `20T`. */
   macs: Schema.optionalKey(Units.TotalMacs),
-  /** Seconds of training, those of all workers added up, so that neither their number nor a pause counts: a number or a text such as `2h`. */
+  /** Seconds of training, added up over all workers, so that neither their number nor a pause counts: a number, or text such as `2h`. */
   seconds: Schema.optionalKey(Units.Seconds)
 }).check(
   Schema.makeFilter((given: object) => Object.keys(given).length === 1 || "give one of trials, macs and seconds")
 )
 export type Budget = typeof Budget.Type
 
-/** What an arm has of its own. */
+/** The fields of one arm. */
 export const Arm = Schema.Struct({
-  /** A name, or the path of a module, seen from the experiment's file. Default: the experiment's. */
+  /** A name, or the path of a module relative to the experiment's file. Default: the experiment's. */
   space: Schema.optionalKey(Schema.String),
-  /** Candidates that alone are left of the space: `{ "operators": ["Conv", "DWConv"] }`. Default: all. */
+  /** The only candidates to keep in the space: `{ "operators": ["Conv", "DWConv"] }`. Default: all. */
   only: Schema.optionalKey(Only),
   /** Default: the experiment's. */
   strategy: Schema.optionalKey(Schema.Literals(Strategies.names)),
   /** Default: the experiment's. */
   reward: Schema.optionalKey(Reward.Reward),
-  /** A file with a network that is trained in place of a search's best: then nothing is searched. */
+  /** A file with a network that is trained instead of a search's best; nothing is searched then. */
   network: Schema.optionalKey(Schema.String),
-  /** Changes of the recipe, of trials and of what is trained again. Not its epochs, which are the budget. */
+  /** Changes to the recipe, for the trials and for the retraining. Not its epochs, which are the budget. */
   recipe: Schema.optionalKey(RecipeFields),
-  /** A trained network that its trials, and what is trained again, learn from as well, as `uninet train --teacher` takes it: a run's folder, or a file of weights. By the recipe's `distillation`, or by its defaults. */
+  /**
+   * A trained network that the arm's trials and retraining also learn from, as `uninet train --teacher` takes it: a run's folder, or a file
+   * of weights. Uses the recipe's `distillation`, or its defaults.
+   */
   teacher: Schema.optionalKey(Schema.String),
-  /** Bounds on costs beside the experiment's; the tighter one holds. */
+  /** Bounds on costs in addition to the experiment's; the tighter one applies. */
   within: Schema.optionalKey(Within),
-  /** Default: the experiment's. Of another space than the experiment's it needs one of its own. */
+  /** Default: the experiment's. An arm with a different space needs its own. */
   deviceFile: Schema.optionalKey(Schema.String),
-  /** Only to be refused with a word: arms of other data are no arms of one experiment. */
+  /** Present only to be refused with an explanation: arms on other data do not belong to the same experiment. */
   dataset: Schema.optionalKey(Schema.String)
 })
 export type Arm = typeof Arm.Type
 
-/** An arm's name is that of a folder. */
+/** An arm's name is also the name of a folder. */
 const isName = (text: string) => /^[a-z0-9][\w.-]*$/i.test(text)
 
 const defaulted = <S extends Schema.Top>(schema: S, value: S["Encoded"]) =>
   schema.pipe(Schema.withDecodingDefaultKey(Effect.succeed(value)))
 
 const fields = {
-  /** A data set's name, or a folder or module, seen from the file. Default `mnist`. */
+  /** A data set's name, or a folder or module relative to the file. Default `mnist`. */
   dataset: defaulted(Schema.String, "mnist"),
   space: defaulted(Schema.String, "uninet"),
   strategy: defaulted(Schema.Literals(Strategies.names), "ppo"),
-  /** What a search maximises, and chooses its best by: data of `Reward`, such as `Reward.mnas({ cost: "latency", target: 0.4 })`. Default: the measure that decides. */
+  /**
+   * What a search maximises and chooses its best by: a `Reward` as data, such as `Reward.mnas({ cost: "latency", target: 0.4 })`. Default:
+   * the deciding measure.
+   */
   reward: Schema.optionalKey(Reward.Reward),
-  /** The searches' seeds: every arm is searched once with each. Default one, `0`. */
+  /** The seeds of the searches: every arm is searched once with each. Default: one, `0`. */
   seeds: defaulted(Schema.Array(Schema.String).check(Schema.isMinLength(1)), ["0"]),
-  /** Of each search. Needed where an arm searches. */
+  /** The budget of each search. Required if an arm searches. */
   budget: Schema.optionalKey(Budget),
   /** Epochs of a trial. Default 1. */
   epochs: defaulted(Count, 1),
-  /** Training examples of a trial's epoch; what is trained again has all. Default: all. */
+  /** Training examples per epoch of a trial; retraining uses all. Default: all. */
   examples: Schema.optionalKey(Count),
-  /** Proposals that may be out at the same time in a search. Default 8. */
+  /** Proposals that may be pending at the same time in a search. Default 8. */
   ahead: defaulted(Count, 8),
-  /** Changes of the recipe of `uninet search`, or of a `preset`. */
+  /** Changes to the recipe of `uninet search`, or to a `preset`. */
   recipe: defaulted(RecipeFields, {}),
-  /** Bounds on costs, of every arm. */
+  /** Bounds on costs for every arm. */
   within: defaulted(Within, {}),
-  /** A device file of `uninet profile`, seen from the file: by it `latency`, in milliseconds, is a cost of every network. */
+  /** A device file from `uninet profile`, relative to the file. With it, `latency` in milliseconds is a cost of every network. */
   deviceFile: Schema.optionalKey(Schema.String),
-  /** What is trained again, from so many fresh first weights, for so many epochs. Its `teacher` teaches this alone, in every arm without one of its own. */
+  /**
+   * How the best networks are retrained: from how many fresh initialisations, and for how many epochs. Its `teacher` is used for the
+   * retraining only, in every arm without its own.
+   */
   retrain: Schema.Struct({
     seeds: Count,
     epochs: Count,
     recipe: defaulted(RecipeFields, {}),
     teacher: Schema.optionalKey(Schema.String)
   }),
-  /** The arm that all others are held against. Default: the first. */
+  /** The reference arm that all others are compared with. Default: the first. */
   against: Schema.optionalKey(Schema.String),
   arms: Schema.Record(Schema.String, Arm)
 }
 
-/** The form of an experiment's file. */
+/** The schema of an experiment's file. */
 export const Experiment = Schema.Struct(fields)
-/** An experiment, every default in its place. */
+/** An experiment with all defaults filled in. */
 export interface Experiment extends Schema.Schema.Type<typeof Experiment> {}
 /** As it is written. */
 export interface Input extends Schema.Codec.Encoded<typeof Experiment> {}
 
-/** Describes an experiment. Gives its argument; what it is for is the check of its fields as they are written. */
+/** Describes an experiment. Returns its argument unchanged: it is there so that the fields are type-checked as you write them. */
 export const defineExperiment = (experiment: Input): Input => experiment
 
-/** A field of an experiment that is not what it should be, or arms that cannot be held against one another. */
+/** A field of an experiment is invalid, or its arms cannot be compared. */
 export class ExperimentInvalid extends Schema.TaggedError<ExperimentInvalid>()("ExperimentInvalid", {
   path: Schema.String,
-  /** Such as `arms.joint.only`. Empty for the whole. */
+  /** Such as `arms.joint.only`. Empty for the file as a whole. */
   field: Schema.String,
   problem: Schema.String
 }) {
@@ -143,7 +153,7 @@ export class ExperimentInvalid extends Schema.TaggedError<ExperimentInvalid>()("
   }
 }
 
-/** The file is not what it was when the experiment began. */
+/** The file has changed since the experiment began. */
 export class ExperimentChanged extends Schema.TaggedError<ExperimentChanged>()("ExperimentChanged", {
   path: Schema.String,
   field: Schema.String,
@@ -155,7 +165,7 @@ export class ExperimentChanged extends Schema.TaggedError<ExperimentChanged>()("
   }
 }
 
-/** An experiment that was read. */
+/** An experiment that has been read. */
 export interface Loaded {
   readonly experiment: Experiment
   /** The file. */
@@ -167,11 +177,11 @@ const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 const decode = Schema.decodeUnknownEffect(Experiment)
 const encode = Schema.encodeSync(Schema.fromJsonString(Experiment))
 
-/** The experiment as JSON text with every default written out: what `difference` takes, and what people read. */
+/** The experiment as JSON text with every default written out: the input of `difference`, and readable by people. */
 export const print = (experiment: Experiment): string =>
   `${JSON.stringify(JSON.parse(encode(experiment)), undefined, 2)}\n`
 
-/** What arms of one experiment cannot be: the first of them, with the field. */
+/** The first reason why these arms cannot form one experiment, with the field. */
 const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string, string] | undefined => {
   const names = Object.keys(arms)
   if (names.length === 0) return ["arms", "there is none"]
@@ -202,7 +212,7 @@ const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string
 const invalidAt = (path: string) => (field: string, problem: string) => new ExperimentInvalid({ path, field, problem })
 
 /**
- * Reads an experiment from what a file says. Fails with `ExperimentInvalid`, which names the field.
+ * Reads an experiment from a file's content. Fails with `ExperimentInvalid`, which names the field.
  *
  * @example
  * ```ts
@@ -257,9 +267,9 @@ export const read =
     })
 
 /**
- * Reads an experiment from a file of JSON, or from a module's default export.
+ * Reads an experiment from a JSON file, or from a module's default export.
  *
- * Fails with `ExperimentInvalid`, or with `ConfigUnreadable` where the file is not there or a module cannot be imported.
+ * Fails with `ExperimentInvalid`, or with `ConfigUnreadable` if the file is missing or a module cannot be imported.
  */
 export const load = Effect.fnUntraced(function* (
   path: string
@@ -285,10 +295,10 @@ export const load = Effect.fnUntraced(function* (
   return { experiment: yield* read(path)(given), path }
 })
 
-/** Our choice for one short epoch, as `uninet search` has it: a high rate, found on MNIST. */
+/** Our choice for one short epoch, the same as in `uninet search`: a high learning rate, found on MNIST. */
 const usual: Recipe.Recipe = { ...Recipe.proxy, learningRate: 0.01 }
 
-/** A recipe by its fields, and those of a preset where they name one. */
+/** A recipe from its fields, on top of a preset's if they name one. */
 const changed = (base: Schema.Json, { preset, ...own }: RecipeFields): unknown => ({
   ...(typeof preset === "string" && Object.hasOwn(Recipe.presets, preset)
     ? (Recipe.toJson(Recipe.presets[preset as Recipe.PresetName]) as object) // it is one of the names
@@ -298,16 +308,19 @@ const changed = (base: Schema.Json, { preset, ...own }: RecipeFields): unknown =
   ...(preset === undefined || (typeof preset === "string" && Object.hasOwn(Recipe.presets, preset)) ? {} : { preset })
 })
 
-/** An arm's trials, or the networks that are trained again afterwards. */
+/** The two trainings of an arm: its trials, and the retraining afterwards. */
 type Phase = "search" | "retrain"
 
-/** Whom an arm's networks learn from; `undefined` for nobody. */
+/** The teacher of an arm's networks; `undefined` for none. */
 export const teacherOf =
   (name: string, phase: Phase) =>
   ({ arms, retrain }: Experiment): string | undefined =>
     arms[name]?.teacher ?? (phase === "retrain" ? retrain.teacher : undefined)
 
-/** The recipe of an arm: that of its trials (`search`), or that of the networks that are trained again afterwards (`retrain`). Fails with a sentence where its fields make no recipe. */
+/**
+ * The recipe of an arm: for its trials (`search`), or for the retraining afterwards (`retrain`). Fails with a sentence if its fields do not
+ * make a recipe.
+ */
 export const recipeOf =
   (name: string, phase: Phase) =>
   (experiment: Experiment): Result.Result<Recipe.Recipe, { readonly message: string }> => {
@@ -318,7 +331,7 @@ export const recipeOf =
     return Result.flatMap(
       Schema.decodeUnknownResult(Recipe.Recipe)(
         {
-          // Who has a teacher learns from it.
+          // A network with a teacher learns from it.
           ...(teacherOf(name, phase)(experiment) === undefined ? {} : { distillation: {} }),
           ...(json as object),
           epochs: phase === "search" ? epochs : retrain.epochs,
@@ -330,7 +343,7 @@ export const recipeOf =
     )
   }
 
-/** The bounds on an arm's costs, by name: of the experiment's and its own, whichever is tighter. */
+/** The bounds on an arm's costs, by name: the tighter of the experiment's and its own. */
 export const withinOf =
   (name: string) =>
   ({ arms, within }: Experiment): typeof Within.Type => {
@@ -363,7 +376,7 @@ const firstOf = (
   return { field: field === "" ? "the order of its arms" : field, was: inWords(was), is: inWords(is) }
 }
 
-/** The first field in which an experiment differs from the one that was begun, both as text (`print`); `undefined` where they are the same. */
+/** The first field in which an experiment differs from the one that was started, both as text (`print`); `undefined` if they are the same. */
 export const difference = (
   begun: string,
   now: string
@@ -373,7 +386,7 @@ export const difference = (
   const [was, is] = [parsed.success, JSON.parse(now) as unknown]
   const found = firstOf(was, is, "")
   if (found !== undefined) return found
-  // The first arm is the one that all others are held against.
+  // The first arm is the reference arm.
   const orders = [was, is].map((side) =>
     Predicate.hasProperty(side, "arms") && Predicate.isObject(side.arms) ? Object.keys(side.arms).join(", ") : ""
   )

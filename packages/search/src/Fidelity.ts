@@ -1,9 +1,11 @@
 /**
- * How long trials are trained: all to the end, or on rungs, where only the better ones go on. A trial that goes on does so from where it stopped.
+ * How long trials are trained: all to the end, or in rungs, where only the better trials go on. A trial that goes on continues from where
+ * it stopped.
  *
- * A result belongs to the epochs it was found after, and only results of the same rung are ever compared.
+ * A result belongs to the number of epochs after which it was found, and only results on the same rung are ever compared.
  *
- * Which trial goes on is decided by the results in the order in which they are told (see `Search`), so it is the same at any number of workers.
+ * Which trials go on depends on the results in the order in which they are reported (see `Search`), so it is the same at any number of
+ * workers.
  *
  * @example
  * ```ts
@@ -33,7 +35,7 @@ import type { Evaluation } from "./Trial.ts"
 export type { Entrant } from "./internal/standing.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
-/** Epochs after which there is a result, rising. */
+/** Epochs after which there is a result, in ascending order. */
 const Rungs = Schema.Array(Count).check(
   Schema.makeFilter(
     (rungs: ReadonlyArray<number>) =>
@@ -41,37 +43,37 @@ const Rungs = Schema.Array(Count).check(
       "must be one or more numbers of epochs, rising"
   )
 )
-/** Of the trials on a rung, one in so many goes on. */
+/** One in this many trials on a rung goes on. */
 const Factor = Schema.Finite.check(Schema.isGreaterThan(1))
 
 /** How long trials are trained, as data. */
 export const Fidelity = Schema.TaggedUnion({
-  /** Every trial is trained to its end. */
+  /** Every trial is trained to the end. */
   Full: {},
-  /** Successive halving (Jamieson & Talwalkar 2016): a rung is complete before the best of it go on. */
+  /** Successive halving (Jamieson & Talwalkar 2016): a rung has to be complete before its best trials go on. */
   Halving: { rungs: Rungs, factor: Factor },
-  /** Asynchronous successive halving (Li et al. 2020): a trial goes on as soon as it is among the best that are known on its rung. */
+  /** Asynchronous successive halving (Li et al. 2020): a trial goes on as soon as it is among the best known so far on its rung. */
   Asha: { rungs: Rungs, factor: Factor },
   /**
-   * The median stopping rule (Golovin et al. 2017, on results instead of running averages): a trial goes on while it is in the better half of those
-   * that came to its rung before it, and always as long as there are no more than `grace` of them.
+   * The median stopping rule (Golovin et al. 2017, on results instead of running averages): a trial goes on while it is in the better half
+   * of the trials that reached its rung before it, and always while there are no more than `grace` of them.
    */
   Median: { rungs: Rungs, grace: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)) }
 })
 export type Fidelity = typeof Fidelity.Type
 
-/** The names by which a command line asks for them. */
+/** The names on the command line. */
 export const names = ["full", "halving", "asha", "median"] as const
-/** A way that has a name on the command line. */
+/** A fidelity that has a name on the command line. */
 export type Name = (typeof names)[number]
 
 /** Epochs, and how many go on. */
 export interface Options {
-  /** Of a training to the end. */
+  /** Epochs of a complete training. */
   readonly epochs: number
-  /** After so many there is a first result. Default 1. */
+  /** The first result comes after this many epochs. Default 1. */
   readonly from?: number
-  /** Of so many trials on a rung one goes on, and a rung is so many times as long as the one before. Default 3. */
+  /** One in this many trials on a rung goes on, and each rung is this many times as long as the one before. Default 3. */
   readonly factor?: number
 }
 
@@ -83,9 +85,12 @@ const geometric = ({ epochs, factor = 3, from = 1 }: Options): ReadonlyArray<num
   return [...rungs, epochs]
 }
 
-/** Every trial is trained for all of its epochs. The default. */
+/** Every trial is trained for all its epochs. The default. */
 export const full: Fidelity = Fidelity.cases.Full.make({})
-/** Successive halving on rungs of `from`, `from · factor`, … and at last `epochs` epochs: a rung is complete before the best 1 / `factor` of it go on to the next. */
+/**
+ * Successive halving on rungs of `from`, `from · factor`, … and at last `epochs` epochs. A rung has to be complete before the best 1 /
+ * `factor` of it go on to the next.
+ */
 export const halving = (options: Options): Fidelity =>
   Fidelity.cases.Halving.make({ rungs: geometric(options), factor: options.factor ?? 3 })
 /**
@@ -109,7 +114,7 @@ export const halving = (options: Options): Fidelity =>
  */
 export const asha = (options: Options): Fidelity =>
   Fidelity.cases.Asha.make({ rungs: geometric(options), factor: options.factor ?? 3 })
-/** Median stopping after every epoch from `from` on. */
+/** Median stopping after every epoch, starting at `from`. */
 export const median = ({
   epochs,
   from = 1,
@@ -120,17 +125,17 @@ export const median = ({
     grace
   })
 
-/** The fidelity that a command line names, with the same options for all: `factor` means nothing to `full` and `median`. */
+/** The fidelity with this name on the command line, with the same options for all; `full` and `median` ignore `factor`. */
 export const named = (name: Name, options: Options): Fidelity =>
   ({ full: () => full, halving: () => halving(options), asha: () => asha(options), median: () => median(options) })[
     name
   ]()
 
-/** Epochs after which each rung ends; `undefined` stands for the one rung of `full`, whose length is the recipe's. */
+/** The epochs after which each rung ends; `undefined` stands for the single rung of `full`, whose length comes from the recipe. */
 export const rungsOf = (fidelity: Fidelity): ReadonlyArray<number | undefined> =>
   fidelity._tag === "Full" ? [undefined] : fidelity.rungs
 
-/** The share (0 … 1) of a whole training that is done on a rung, counted from 0. */
+/** The share (0 … 1) of a complete training that is done on a rung, counted from 0. */
 export const partOf =
   (rung: number) =>
   (fidelity: Fidelity): number => {
@@ -139,7 +144,7 @@ export const partOf =
     return ((rungs[rung] ?? 0) - (rungs[rung - 1] ?? 0)) / (rungs.at(-1) ?? 1)
   }
 
-/** About how many whole trainings `trials` trials amount to, if one in `factor` (with the median rule, one in two) goes on from each rung. */
+/** About how many complete trainings `trials` trials amount to, if one in `factor` (with the median rule, one in two) goes on from each rung. */
 export const expected =
   (trials: number) =>
   (fidelity: Fidelity): number => {
@@ -152,8 +157,9 @@ export const expected =
   }
 
 /**
- * An evaluation by the epochs that it was trained for. On rungs one that the recipe's early stopping ended has the result of where it stopped, whatever it was given, and is
- * compared with no result of more epochs. Trained to the end, all trials have the recipe's epochs, and early stopping is a part of the recipe.
+ * An evaluation with the number of epochs that it was trained for. In rungs, a trial that the recipe's early stopping ended keeps the
+ * result from where it stopped, whatever it was given, and is not compared with results after more epochs. Without rungs, all trials count
+ * as trained for the recipe's epochs, because early stopping is part of the recipe.
  */
 export const trained =
   <E extends Pick<Evaluation, "epochs" | "stoppedAfter">>(evaluation: E) =>
@@ -164,24 +170,24 @@ export const trained =
       : { ...evaluation, epochs: stoppedAfter }
   }
 
-/** A reward with the epochs that it was found after, `null` where nothing is trained. */
+/** A reward with the number of epochs after which it was found, `null` if nothing is trained. */
 export interface Score {
   readonly epochs: number | null
   /** Larger is better. */
   readonly reward: number
 }
 
-/** Above 0 where `a` is better, below 0 where `b` is, 0 where they are equal; `undefined` for scores after different numbers of epochs, which cannot be compared. */
+/** Above 0 if `a` is better, below 0 if `b` is, 0 if they are equal; `undefined` for scores after different numbers of epochs, which cannot be compared. */
 export const compare = (a: Score, b: Score): number | undefined =>
   a.epochs === b.epochs ? a.reward - b.reward : undefined
 
-/** What was found after the same number of epochs. */
+/** Results found after the same number of epochs. */
 export interface Level<out A> {
   readonly epochs: number | null
   readonly members: ReadonlyArray<A>
 }
 
-/** Groups things by how many epochs their scores were found after, most epochs first. */
+/** Groups items by the number of epochs behind their scores, most epochs first. */
 export const levels =
   <B>(scoreOf: (thing: B) => Score) =>
   <A extends B>(things: ReadonlyArray<A>): ReadonlyArray<Level<A>> => {
@@ -199,7 +205,10 @@ export const levels =
 
 const firstObjective = ({ objectives: [first = Number.NaN] }: Entrant): number => first
 
-/** The entrants of one rung, best first: with one objective by its value; with several by Pareto front, then by crowding distance. Equal ones stand in the order of their trials. */
+/**
+ * The entrants of one rung, best first: with one objective by its value; with several by Pareto front, then by crowding distance. Ties are
+ * ordered by trial number.
+ */
 export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyArray<A> => {
   if ((entrants[0]?.objectives.length ?? 1) === 1)
     return entrants.toSorted((a, b) => firstObjective(b) - firstObjective(a) || a.trial - b.trial)
@@ -216,23 +225,21 @@ export const order = <A extends Entrant>(entrants: ReadonlyArray<A>): ReadonlyAr
   })
 }
 
-/** A trial that is to go on to a rung. */
+/** A trial that is to continue on another rung. */
 export interface Promotion {
   /** The trial's number, from 0. */
   readonly trial: number
-  /** The rung that it goes on to, from 0. */
+  /** The rung it moves to, from 0. */
   readonly rung: number
 }
 
-/** Decides which trials go on, as results come in. It is mutable, and belongs to one search. */
+/** Decides which trials go on as results arrive. It is mutable, and belongs to one search. */
 export interface Ladder {
-  /** A trial was sent to a rung. */
+  /** Records that a trial was sent to a rung. */
   readonly enter: (rung: number) => void
-  /** It came back: with a result, or without. */
+  /** Records that it came back, with or without a result. */
   readonly told: (rung: number, entrant: Entrant | undefined) => void
-  /**
-   * The next trial that goes on. `closed`: no new trial will enter the first rung. `idle`: nothing is being trained.
-   */
+  /** The next trial to go on. `closed`: no new trial will enter the first rung. `idle`: nothing is being trained. */
   readonly next: (at: { readonly closed: boolean; readonly idle: boolean }) => Promotion | undefined
 }
 
@@ -242,22 +249,23 @@ interface Rung {
   back: number
   gone: number
   readonly here: Array<Entrant>
-  /** From the first result on, which says how many objectives there are. */
+  /** Set by the first result, which tells the number of objectives. */
   standing: Standing.Standing | undefined
 }
 
-/** Lets a trial go on from a rung. */
+/** Moves a trial on from a rung. */
 const go = (trial: number, from: Rung): Promotion => {
   from.gone++
   from.standing?.leave(trial)
   return { trial, rung: from.rung + 1 }
 }
 
-/** Those of a rung that can go on, best first. */
+/** The trials of a rung that can go on, best first. */
 const able = (here: ReadonlyArray<Entrant>) => order(here.filter(({ ended = false }) => !ended))
 
 /**
- * The rungs of a search, empty. What it takes for one result grows with the logarithm of how many there are (of two objectives: with the number of fronts).
+ * The rungs of a search, empty. The cost per result grows with the logarithm of the number of results (with two objectives, with the number
+ * of fronts).
  *
  * @example
  * ```ts
@@ -284,7 +292,7 @@ export const ladder = (fidelity: Fidelity): Ladder => {
     standing: undefined
   }))
   const last = rungs.at(-1)
-  /** Those that trials go on from, first and last first. */
+  /** The rungs that trials can leave, first rung first and last rung first. */
   const [rising, falling] = [rungs.slice(0, -1), rungs.slice(0, -1).toReversed()]
   const queue: Array<Promotion> = []
   let asked = 0
@@ -296,7 +304,7 @@ export const ladder = (fidelity: Fidelity): Ladder => {
       if (!closed || back < entered || (rung > 0 && entered === 0)) return
       if (gone === 0)
         for (const { trial } of able(here).slice(0, Math.max(1, share(here.length)))) queue.push(go(trial, from))
-      // The next rung waits for these.
+      // The next rung is waiting for these.
       if (asked < queue.length) return
     }
   }
@@ -308,7 +316,7 @@ export const ladder = (fidelity: Fidelity): Ladder => {
       if (found !== undefined && found.place < limit) return go(found.trial, from)
     }
     if (!closed || !idle) return undefined
-    // Too few for a share of one: the best goes on all the same, so that a search ends with a result of the last rung.
+    // Too few for a share of one: the best goes on anyway, so that a search ends with a result on the last rung.
     for (const from of falling) {
       if (from.gone > 0) return undefined
       const best = from.standing?.first(1)
@@ -328,10 +336,10 @@ export const ladder = (fidelity: Fidelity): Ladder => {
       if (entrant === undefined) return
       const { trial } = entrant
       at.here.push(entrant)
-      // who goes on is asked of a rung at a time, or of none
+      // these decide for a whole rung at a time, or never
       if (fidelity._tag === "Full" || fidelity._tag === "Halving" || at === last) return
       const { ended = false } = entrant
-      // of those that stopped early none goes on; the median is that of all
+      // trials that stopped early do not go on; the median is taken over all
       if (ended && fidelity._tag === "Asha") return
       at.standing ??= Standing.make(entrant.objectives.length)
       at.standing.add(entrant)

@@ -1,10 +1,10 @@
 /**
- * The end of a search: the best few are trained again from fresh weights, for longer; the best of them by validation is trained once more, on the
- * validation split's examples too, and tested once.
+ * The end of a search: the best few networks are trained again from fresh weights, for longer. The best of them by validation is trained
+ * once more, on the validation split's examples too, and tested once.
  *
- * Trials choose by a short training, and choosing the best of many noisy measures flatters it. So the choice is made anew on a longer training,
- * still on the validation split. Then nothing is left to choose, so the validation examples may be learned from as well; the number to report comes from
- * the test split, which no choice was made with.
+ * Trials choose by a short training, and choosing the best of many noisy measures flatters it. So the choice is made again after a longer
+ * training, still on the validation split. Then nothing is left to choose, so the network may learn from the validation examples as well.
+ * The number to report comes from the test split, on which no choice was based.
  */
 import type { Dataset } from "@uninet/data"
 import { ModelSpace, type Recipe } from "@uninet/model-space"
@@ -23,68 +23,68 @@ import { InvalidSearch, NothingFound, NotReproduced } from "./SearchError.ts"
 import type { Training } from "./Training.ts"
 import { type Evaluation, type Progress, TrialFailed, type Weights } from "./Trial.ts"
 
-/** What a training in the finals is for: the comparison of the finalists, or the winner's last weights. */
+/** What a training in the finals is for: comparing the finalists, or the winner's final weights. */
 export type Purpose = "compare" | "retrain"
 
-/** A finalist, trained. */
+/** A trained finalist. */
 export interface Finalist<A, C extends string = string, M extends string = string> extends Candidate<A, C> {
   readonly evaluation: Measured<M>
   /** In the finals, after the longer training. */
   readonly reward: number
 }
 
-/** The best finalist, with the weights that were tested. Its evaluation is that of the comparison, by which it was chosen. */
+/** The best finalist, with the weights that were tested. Its evaluation is the one from the comparison, by which it was chosen. */
 export interface Winner<A, C extends string = string, M extends string = string> extends Finalist<A, C, M> {
   readonly weights: Weights
 }
 
-/** Who won, and how all did. */
+/** The winner, and all finalists' results. */
 export interface Finished<A, C extends string = string, M extends string = string> {
   readonly winner: Winner<A, C, M>
-  /** What the winner's weights were trained on at last, and for how many epochs; `null` where its evaluator does not say. */
+  /** The data on which the winner's final weights were trained, and for how many epochs; `null` if its evaluator does not say. */
   readonly trainedOn: "train" | "train+validation"
   readonly epochs: number | null
-  /** The winner on the test split; of no examples there are no measures. Of one that was tested by earlier finals the journal has the measures alone. */
+  /** The winner on the test split; without test examples there are no measures. For a winner that earlier finals tested, the journal has only the measures. */
   readonly test: Pick<Tested, "measures"> & Partial<Tested>
   /** All finalists, best first. */
   readonly finalists: ReadonlyArray<Finalist<A, C, M>>
 }
 
-/** Who is compared, and by what. */
+/** What is compared, and how. */
 export interface Options<A, C extends string, M extends string> {
-  /** What to compare: `Finals.candidates(k)(Search.ranking(mine)(found.records))`. */
+  /** The candidates to compare: `Finals.candidates(k)(Search.ranking(mine)(found.records))`. */
   readonly candidates: ReadonlyArray<Scored<A, C, M>>
   /** Epochs of each training. */
   readonly epochs: number
   /** The search's seed. */
   readonly seed: string | number
-  /** By which the finalists are ranked. Default: the measure that decides. */
+  /** Ranks the finalists. Default: the deciding measure. */
   readonly reward?: Reward.Reward<C> | Reward.Own<A, C | M>
-  /** What of the recipe by which they are trained says how they are judged. Default: pictures as they are. */
+  /** The parts of the recipe they are trained by that say how they are judged. Default: pictures as they are. */
   readonly recipe?: (point: A) => Pick<Recipe.Recipe, "imageSize" | "views">
-  /** Whether the winner is trained once more on training and validation examples. Default true. */
+  /** Whether the winner is trained once more on training and validation examples together. Default true. */
   readonly retrain?: boolean
   /** The split of the final figure. Default `test`. */
   readonly split?: Dataset.SplitName
   /**
-   * Whether workers that the comparison leaves idle train its leaders on all examples before it is decided; what turns out not to be needed is stopped. The result
-   * is the same, sooner. Default true; not where others wait for the workers.
+   * Whether workers that the comparison leaves idle may train its leaders on all examples before it is decided. Trainings that turn out not
+   * to be needed are stopped. The result is the same, only sooner. Default true; turn it off if others are waiting for the workers.
    */
   readonly ahead?: boolean
   /**
-   * The weights of a trial that earlier finals on this journal chose and tested, where they were kept: such a winner is neither trained nor tested again. Default: none
-   * were.
+   * The weights, if they were kept, of a trial that earlier finals on this journal chose and tested. Such a winner is neither trained nor
+   * tested again. Default: none were kept.
    */
   readonly kept?: (candidate: Candidate<A, C>) => Effect.Effect<Weights | undefined>
   readonly onProgress?: (candidate: Candidate<A, C>, progress: Progress, what: Purpose) => Effect.Effect<void>
-  /** A training on all examples that ran ahead was not needed and has been stopped. */
+  /** Called when a training on all examples that ran ahead was not needed and has been stopped. */
   readonly onStopped?: (candidate: Candidate<A, C>) => Effect.Effect<void>
 }
 
-/** Killed in the middle, such a training goes on where it was. */
+/** Such a training continues from where it was if the process is killed in the middle. */
 const kept = (what: "final" | "retrain", trial: number) => ({ keep: `${what}-${trial}`, keepWeights: true })
 
-/** What the journal has of finals, by trial. */
+/** What the journal holds from finals, by trial. */
 const recorded = Effect.fnUntraced(function* () {
   const journal = yield* Journal
   const compared = new Map<number, EntryOf<"Compared">>()
@@ -99,8 +99,8 @@ const recorded = Effect.fnUntraced(function* () {
 })
 
 /**
- * The trials to compare: the first `count` of a ranking, and those that were compared before on this journal, so that what is chosen is never worse than what was chosen
- * then.
+ * The trials to compare: the first `count` of a ranking, and those that were compared before on this journal, so that the new choice is
+ * never worse than the earlier one.
  *
  * @example
  * ```ts
@@ -130,7 +130,7 @@ export const candidates = (count: number) =>
     return ranking.filter(({ trial }, place) => place < count || compared.has(trial))
   })
 
-/** An evaluation as it counts in the comparison, and whether it has the weights. */
+/** An evaluation as it counts in the comparison, and whether its weights are there. */
 interface Compared {
   readonly evaluation: Evaluation
   readonly training?: Training | undefined
@@ -139,7 +139,7 @@ interface Compared {
 
 type Outcome = Result.Result<Compared, TrialFailed | EvaluatorLost>
 
-/** A candidate as it was trained for the comparison, or why it is out of it. */
+/** A candidate as it was trained for the comparison, or the reason why it is not part of it. */
 const finalistOf = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   { costs, hash, line, point, trial }: Scored<A, C, M>,
@@ -157,7 +157,7 @@ const finalistOf = <A, C extends string, M extends string>(
   }))
 }
 
-/** Who could be trained for the comparison, best first. */
+/** The candidates that could be trained for the comparison, best first. */
 const ranking = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   compared: ReadonlyMap<Scored<A, C, M>, Outcome>,
@@ -170,7 +170,7 @@ const ranking = <A, C extends string, M extends string>(
     })
     .toSorted(({ finalist: x }, { finalist: y }) => y.reward - x.reward || x.trial - y.trial)
 
-/** The finals as a span, which ends with all that they began. */
+/** The finals as a span, which ends together with everything they started. */
 const watched = <A, E, R>(self: Effect.Effect<A, E, R>) => Span.within("Finals.run")(Effect.scoped(self))
 
 /** One of their trainings as a span. */
@@ -182,11 +182,13 @@ const spanned = ({ hash, trial }: Pick<Scored<unknown>, "hash" | "trial">, purpo
   }))
 
 /**
- * Compares the candidates and tests the best one. Everything is journalled. What the journal has is not done again: what was compared has its evaluation, and a winner that
- * was tested keeps its figure, so that the test split is looked at once for every winner, and never to choose.
+ * Compares the candidates and tests the best one. Everything is journalled, and nothing that the journal holds is done again: a candidate
+ * that was compared keeps its evaluation, and a winner that was tested keeps its figure. So the test split is looked at once for each
+ * winner, and never in order to choose.
  *
- * Fails with `InvalidSearch` where the journal's comparisons were of other epochs, `NothingFound` where no finalist could be trained, `NotReproduced` where a tested winner's weights
- * were not kept and its last training gives others, a `TrainError` of the test, `EvaluatorLost`, or a `JournalError`.
+ * Fails with `InvalidSearch` if the journal's comparisons used other epochs, `NothingFound` if no finalist could be trained,
+ * `NotReproduced` if a tested winner's weights were not kept and training it again gives different ones, a `TrainError` of the test,
+ * `EvaluatorLost`, or a `JournalError`.
  */
 export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
@@ -209,10 +211,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       expected: `${other.asked}, with which the journal's finalists were compared`
     })
 
-  /** A finalist's point as JSON: of the space, or like its points, as one that was scaled up is. */
+  /** A finalist's point as JSON. The point is from the space, or has the same form, as a scaled-up one does. */
   const encoded = (point: A) => ModelSpace.write(point)(of)
 
-  /** Trains on all examples that are not for the test. Its end is told when it is known to count. */
+  /** Trains on all examples outside the test split. Its end is reported once it is known to count. */
   const trainOnAll = (candidate: Scored<A, C, M>) => {
     const { point, trial } = candidate
     const again = {
@@ -234,10 +236,10 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     if (before !== undefined)
       compared.set(candidate, Result.succeed({ evaluation: before.evaluation, weights: undefined }))
   }
-  /** Workers that the comparison leaves idle train its leaders, then those that have not been compared yet. */
+  /** Workers that the comparison leaves idle train its leaders first, then the candidates that have not been compared yet. */
   const useIdle = Effect.suspend(() => {
     const left = candidates.filter((candidate) => !compared.has(candidate))
-    // With nobody left the decision follows at once.
+    // With no candidate left, the decision follows at once.
     if (options.ahead === false || options.retrain === false || left.length === 0) return Effect.void
     const leaders = ranking(of, compared, reward).map(({ candidate }) => candidate)
     const wanted = [...leaders, ...left].filter(({ trial }) => !known.tested.has(trial))
@@ -270,7 +272,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       compared.set(candidate, result)
       return useIdle
     })
-  // What is left over at the start is given away after the comparison has what it needs.
+  // Workers left over at the start are used after the comparison has what it needs.
   yield* Effect.all(
     [
       Effect.forEach(
@@ -317,7 +319,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       measures: tested.measures
     })
 
-  /** The weights to be tested, and the epochs that they were trained for. */
+  /** The weights to test, and the epochs they were trained for. */
   const last = Effect.gen(function* () {
     if (options.retrain !== false) {
       const again = yield* Effect.catchTag(retraining.result(candidate), "TrialFailed", ({ detail }) => nothing(detail))

@@ -1,5 +1,6 @@
 /**
- * A journal that is read while it grows: what it holds, and then what comes to it. Nothing is changed, and nothing is held open in between, so that whoever writes to it can close it well.
+ * Reads a journal while it grows: first what it holds, then what is added. It changes nothing and keeps nothing open in between, so that
+ * the writer can close the journal properly.
  *
  * @example
  * ```ts
@@ -17,25 +18,25 @@ import * as Journal from "./Journal.ts"
 import type { JournalUnreadable } from "./JournalError.ts"
 import { slack, stampOf } from "./internal/growing.ts"
 
-/** What a journal holds, or what came to it. */
+/** What a journal holds, or what was added to it. */
 export interface Found extends Journal.Read {
-  /** How the trials of these entries were trained, as far as that is kept. */
+  /** How the trials of these entries were trained, if that was kept. */
   readonly trainings: ReadonlyArray<Journal.Trained>
-  /** Entries that cannot be read, and are left out. */
+  /** Entries that cannot be read and are left out. */
   readonly damaged: number
 }
 
-/** What came since it was looked at last. */
+/** What was added since the last look. */
 export interface Step extends Found {
-  /** Whether the journal is another one by now, or has lost entries: these are all that it holds, and what was known is no more. */
+  /** Whether the journal is now a different one, or has lost entries. If so, these are all its entries, and what was known before no longer holds. */
   readonly anew: boolean
 }
 
-/** A journal that is followed. */
+/** A journal that is being followed. */
 export interface Following {
-  /** What it holds at first. */
+  /** What it holds at the start. */
   readonly first: Found
-  /** What came since. Costs next to nothing where nothing has. */
+  /** What was added since. Costs next to nothing if there is nothing new. */
   readonly next: Effect.Effect<Step, JournalUnreadable>
 }
 
@@ -43,7 +44,7 @@ const keyOf = ({ entry }: Journal.Stored) => entry.trial * 4096 + Journal.stepOf
 
 const latestOf = (entries: ReadonlyArray<Journal.Stored>) => entries.reduce((most, { at }) => Math.max(most, at), 0)
 
-/** Reads a journal. Fails where it is none, is damaged as a whole, or is of another version. */
+/** Reads a journal. Fails if the file is not one, is damaged as a whole, or has another version. */
 export const make = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Following, JournalUnreadable> {
   let stamp = stampOf(path)
   const first = yield* Effect.gen(function* () {
@@ -67,7 +68,7 @@ export const make = Effect.fnUntraced(function* (path: string): Effect.fn.Return
     let found = yield* reader.readable(anew ? 0 : latest - slack)
     let entries = found.entries.filter((stored) => !seen.has(keyOf(stored)))
     if (!anew && seen.size + entries.length + damaged !== count) {
-      // What came with a time of before, as after the clock was put back, or cannot be read.
+      // New entries with an earlier time, as after the clock was set back, or entries that cannot be read.
       whole = true
       found = yield* reader.readable()
       entries = found.entries.filter((stored) => !seen.has(keyOf(stored)))

@@ -1,8 +1,9 @@
 /**
- * The record of a search: what was proposed and what came of it, appended event by event, each stored before it is acted on.
+ * The record of a search: what was proposed and what came of it, appended event by event. Each event is stored before the search acts on
+ * it.
  *
- * A search that is told the same outcomes in the same order does the same, so the journal is all that is needed to go on after a crash.
- * Ordered by trial and step it is the same for every run of a search, at any number of workers, times apart.
+ * Given the same outcomes in the same order, a search does the same, so the journal is all it needs to continue after a crash. Ordered by
+ * trial and step, the journal is the same for every run of a search, at any number of workers, apart from times.
  */
 import { Lesson } from "@uninet/controller"
 import { Surroundings } from "@uninet/trainer"
@@ -27,16 +28,16 @@ const Rung = Schema.optionalKey(Schema.Int)
 
 /** What can happen to a trial. */
 export const Entry = Schema.TaggedUnion({
-  /** The strategy proposed it and it is within the constraints: it will be evaluated. */
+  /** The strategy proposed it and it meets the constraints: it will be evaluated. */
   Proposed: {
     trial: Schema.Int,
     hash: Schema.String,
     point: Schema.Json,
-    /** The point in a line, for people. */
+    /** The point on one line, for people. */
     line: Schema.String,
     costs: Costs,
     seed: Schema.String,
-    /** The trial that failed before and is tried once more, with another seed. It is none of the search's trials beside that one. */
+    /** The trial that failed before and is now retried with another seed. The retry does not count as a trial of the search in addition to that one. */
     again: Schema.optionalKey(Schema.Int)
   },
   /** It was refused before any training. */
@@ -45,29 +46,30 @@ export const Entry = Schema.TaggedUnion({
     hash: Schema.String,
     point: Schema.Json,
     why: Schema.String,
-    /** The reward that was expected of it, where it was left out by the screen. */
+    /** The reward expected of it, if the screen left it out. */
     expected: Schema.optionalKey(Schema.Finite)
   },
-  /** It is the same point as that of an earlier trial, whose outcome it has. */
+  /** It is the same point as an earlier trial's, and takes over that trial's outcome. */
   Repeated: { trial: Schema.Int, hash: Schema.String, point: Schema.Json, of: Schema.Int },
-  /** It has a result: on a rung, where the search has several (`Fidelity`), counted from 0. */
+  /** It has a result. `rung`, counted from 0, is present if the search has several (`Fidelity`). */
   Finished: { trial: Schema.Int, rung: Rung, evaluation: Evaluation, reward: Schema.Finite },
   Failed: { trial: Schema.Int, rung: Rung, reason: Reason, detail: Schema.String },
   /**
-   * From this trial on another strategy proposes: it was told of all trials before. Those in `open` the one before had proposed, and they were never begun: they are the new one's to propose.
+   * From this trial on another strategy proposes; it was told of all earlier trials. Those in `open` were proposed by the previous strategy
+   * but never started, so they are left for the new one to propose.
    */
   HandedOver: { trial: Schema.Int, strategy: Schema.String, open: Schema.Array(Schema.Int) },
-  /** From this trial on, these failed ones are tried once more, one after the other. */
+  /** From this trial on, these failed trials are retried, one after the other. */
   Retrying: { trial: Schema.Int, of: Schema.Array(Schema.Int) },
-  /** After the search: one of the best was trained again, for so many epochs, to choose the best of all by validation. */
+  /** After the search: one of the best was trained again, for this many epochs, to choose the best of all by validation. */
   Compared: { trial: Schema.Int, evaluation: Evaluation, asked: Schema.optionalKey(Schema.Int) },
   /** After the search: the best of all was trained once more, on the validation split's examples too. */
   Retrained: { trial: Schema.Int, epochs: Schema.Finite },
-  /** After the search: the best of all was tested once, on examples that no choice was made with. */
+  /** After the search: the best of all was tested once, on examples on which no choice was based. */
   Tested: { trial: Schema.Int, measures: Schema.Record(Schema.String, Schema.Finite) }
 })
 export type Entry = typeof Entry.Type
-/** The entry of a tag. */
+/** The entry with a tag. */
 export type EntryOf<Tag extends Entry["_tag"]> = Extract<Entry, { readonly _tag: Tag }>
 
 /** An entry as it is stored. */
@@ -77,29 +79,29 @@ export interface Stored {
   readonly at: number
 }
 
-/** How the evaluation behind an entry came about. */
+/** How the evaluation behind an entry was done. */
 export interface Trained extends Training {
   /** The trial's number, from 0. */
   readonly trial: number
-  /** That of the entry: `stepOf`. */
+  /** The entry's step: `stepOf`. */
   readonly step: number
 }
 
-/** What makes a search the search it is. */
+/** What identifies a search. */
 export const Identity = Schema.Struct({
-  /** `ModelSpace.fingerprint`: the space, its networks, and what they are trained for. */
+  /** `ModelSpace.fingerprint`: the space, its networks, and their task. */
   space: Schema.String,
   seed: Schema.String,
-  /** Whatever else decides the results: strategy, reward, constraints, data set, recipe, … Plain JSON. */
+  /** Everything else that decides the results: strategy, reward, constraints, data set, recipe, … Plain JSON. */
   settings: Schema.Record(Schema.String, Schema.Json),
-  /** What does not decide the results of trials, such as how many there are to be. Not compared; those of the last search to open the journal. */
+  /** What does not decide the results of trials, such as how many there should be. Not compared; taken from the last search that opened the journal. */
   notes: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json)),
   /**
-   * What else decided the results: data content, software, engine, machine. More than one where a search was gone on with under others and that was allowed. Absent in journals of before
-   * it was kept, and where whoever searches does not say.
+   * What else decided the results: data content, software, engine, machine. More than one if the search was resumed under different ones
+   * and this was allowed. Absent in journals from before it was recorded, and if the search does not say.
    */
   surroundings: Schema.optionalKey(Schema.Array(Surroundings.Surroundings)),
-  /** The results of earlier searches that it learns from, which `settings` has the digest of. */
+  /** The results of earlier searches that it learns from; `settings` holds their digest. */
   lessons: Schema.optionalKey(Schema.Array(Lesson.Lesson))
 })
 export type Identity = typeof Identity.Type
@@ -108,18 +110,21 @@ export type Identity = typeof Identity.Type
 export class Journal extends Context.Service<
   Journal,
   {
-    /** Starts the record of a search, or checks that it is this search's and gives what it holds. */
+    /** Starts the record of a search, or checks that it belongs to this search and returns what it holds. */
     readonly open: (identity: Identity) => Effect.Effect<ReadonlyArray<Stored>, JournalError>
-    /** Stores an entry, with how it came about where that is known. When it returns, both survive a crash. */
+    /** Stores an entry, with how its evaluation was done if that is known. Once it returns, both survive a crash. */
     readonly append: (entry: Entry, training?: Training) => Effect.Effect<void, JournalError>
     /** Everything that is stored, by trial and step. */
     readonly entries: Effect.Effect<ReadonlyArray<Stored>, JournalError>
-    /** Learning curves and who trained, by trial and step: of all trials, or of some. A journal of one's own may keep none. */
+    /** Learning curves and the workers that trained, by trial and step: of all trials, or of some. A custom journal may keep none. */
     readonly trainings?: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<Trained>, JournalError>
   }
 >()("@uninet/search/Journal") {}
 
-/** The place of an entry among those of its trial: 0 for its proposal, 1 + rung for its results, above these for the finals. Entries about the search itself are below 0. */
+/**
+ * The place of an entry among those of its trial: 0 for its proposal, 1 + rung for its results, higher for the finals. Entries about the
+ * search itself are below 0.
+ */
 export const stepOf = (entry: Entry): number =>
   Entry.match(entry, {
     HandedOver: () => -2,
@@ -134,12 +139,12 @@ export const stepOf = (entry: Entry): number =>
     Tested: () => afterSearch + 2
   })
 
-/** Steps from here on are of what follows the search. */
+/** Steps from here on belong to what follows the search. */
 const afterSearch = 1000
 
 /**
- * A trial's learning curve in the search, over all its rungs, of what `trainings` has of it; `undefined` where nothing was kept. What was trained after the search (comparison and last training) is
- * left out.
+ * A trial's learning curve in the search, over all its rungs, from its `trainings`; `undefined` if none was kept. Trainings after the
+ * search (the comparison and the final training) are left out.
  *
  * @example
  * ```ts
@@ -166,7 +171,7 @@ export const curveOf = (trainings: ReadonlyArray<Trained>): Curve | undefined =>
   return curves.length === 0 ? undefined : joined(curves)
 }
 
-/** A journal in memory, for tests and for searches that nobody will resume. */
+/** A journal in memory, for tests and for searches that will not be resumed. */
 export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   const stored: Array<Stored> = []
   const trained: Array<Trained> = []
@@ -191,41 +196,42 @@ export const memory: Layer.Layer<Journal> = Layer.sync(Journal, () => {
   })
 })
 
-/** What is done with a file that is there already, and how firmly entries are kept. */
+/** How to treat an existing file, and how durably entries are stored. */
 export interface SqliteOptions {
   /**
-   * What to do where the file holds a search already. `refuse` (the default) fails with `JournalInUse`; `resume` goes on with it, or
-   * starts one where there is none.
+   * What to do if the file already holds a search. `refuse` (the default) fails with `JournalInUse`; `resume` continues it, or starts one
+   * if there is none.
    */
   readonly existing?: "refuse" | "resume"
   /**
-   * What an entry survives when `append` has returned: with `power` (the default) a failure of the machine's power too, with `process` the end of
-   * any process, which is faster where trials take milliseconds. After a power failure `process` may lack the last entries; the file is
-   * sound in both, and the resumed search is the same.
+   * What an entry survives once `append` has returned. With `power` (the default), also a power failure of the machine; with `process`, the
+   * end of any process, which is faster where trials take milliseconds. After a power failure the last entries may be missing with
+   * `process`. With both, the file is sound, and the resumed search is the same.
    */
   readonly durability?: Sqlite.Durability
   /**
-   * Where the search is gone on with under others than its journal's surroundings, `refuse` (the default) fails with `JournalMixed`, and `allow` adds them to the journal, which from then on
-   * says that it is a mixture.
+   * If the search is resumed under different surroundings from the journal's, `refuse` (the default) fails with `JournalMixed`; `allow`
+   * adds them to the journal, which says from then on that it is a mixture.
    */
   readonly mixed?: "refuse" | "allow"
   /**
-   * Where the search is gone on with by another strategy than the journal's, `refuse` (the default) fails with `JournalForeign`, and `replace` writes into the journal from which trial on the new one
-   * proposes.
+   * If the search is resumed with another strategy than the journal's, `refuse` (the default) fails with `JournalForeign`; `replace`
+   * records in the journal the trial from which the new strategy proposes.
    */
   readonly strategy?: "refuse" | "replace"
 }
 
 /**
- * A record in one SQLite file, with a write-ahead log beside it while it is open. The file appears with the search's identity in it, whole or not at all, when the search opens
- * the journal; the log goes into it now and then, so that a copy of the file alone lacks the last entries at most.
+ * A record in one SQLite file, with a write-ahead log next to it while it is open. The file appears when the search opens the journal, and
+ * always with the search's identity in it: whole or not at all. The log is merged into it now and then, so a copy of the file alone lacks
+ * at most the last entries.
  *
- * Every entry is on the disk before `append` returns; entries that arrive together share one commit. The table `entry`
- * is append-only: triggers refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`. Learning curves lie in a table of their own, four bytes a number, so that
- * whoever wants the entries alone does not read them.
+ * Every entry is on disk before `append` returns; entries that arrive together share one commit. The table `entry` is append-only: triggers
+ * refuse changes. Read it with any SQLite tool: `select * from entry order by trial, step`. Learning curves are in a separate table, four
+ * bytes per number, so that reading only the entries does not read the curves.
  *
- * One process writes at a time: fails with `JournalLocked` while another does, and with `JournalUnreadable` where the file is no journal of
- * this version or is damaged; nothing is changed then.
+ * One process writes at a time. Fails with `JournalLocked` while another process is writing, and with `JournalUnreadable` if the file is
+ * not a journal of this version or is damaged; nothing is changed then.
  */
 export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<Journal, JournalError> =>
   Layer.effect(
@@ -272,15 +278,16 @@ export const sqlite = (path: string, options: SqliteOptions = {}): Layer.Layer<J
     })
   )
 
-/** Some SQL, and what stands for its question marks; several statements where there are none. */
+/** Some SQL, with the values for its question marks; without values it may be several statements. */
 export interface Statement {
   readonly sql: string
   readonly parameters: ReadonlyArray<string | number | Uint8Array | null>
 }
 
 /**
- * What makes a journal's file in an empty database of any SQLite: for a search that kept its journal in `memory` where there are no files, in a browser. The file is as `sqlite` leaves it, and
- * `uninet search --resume` goes on with it as `journal.db` in a folder.
+ * The statements that create a journal's file in an empty database of any SQLite. For a search that kept its journal in `memory` because
+ * there are no files, as in a browser. The file is the same as one written by `sqlite`; save it as `journal.db` in a folder, and `uninet
+ * search --resume` continues it.
  *
  * @example
  * ```ts
@@ -335,30 +342,34 @@ export const statements = (
 export interface Read {
   readonly identity: Identity
   readonly entries: ReadonlyArray<Stored>
-  /** Whether the last entries may be missing: the process that wrote was ended, and the log that SQLite keeps beside the file (`-wal`) was lost or left behind. */
+  /**
+   * Whether the last entries may be missing: the writing process was killed, and the log that SQLite keeps next to the file (`-wal`) was
+   * lost or left behind.
+   */
   readonly isCut: boolean
 }
 
-/** A journal's file that stays open to be read from. */
+/** A journal's file, kept open for reading. */
 export interface Reader {
-  /** As it is by now: its notes are those of the last search to open it. */
+  /** Its current identity: the notes are those of the last search that opened it. */
   readonly identity: Effect.Effect<Identity, JournalUnreadable>
-  /** How many entries there are, which costs little: whether there are new ones. */
+  /** The number of entries. A cheap way to see whether there are new ones. */
   readonly count: Effect.Effect<number, JournalUnreadable>
-  /** All entries by trial and step, or those that were stored at a time (milliseconds since 1970) or later. */
+  /** All entries by trial and step, or only those stored at or after a time (milliseconds since 1970). */
   readonly entries: (since?: number) => Effect.Effect<ReadonlyArray<Stored>, JournalUnreadable>
-  /** The same of those that can be read, and how many cannot: for whoever shows what there is. */
+  /** The same, for entries that can be read, with the number of those that cannot: for showing whatever there is. */
   readonly readable: (
     since?: number
   ) => Effect.Effect<{ readonly entries: ReadonlyArray<Stored>; readonly damaged: number }, JournalUnreadable>
-  /** Learning curves and who trained, by trial and step: of all trials, or of some, and of no others is anything read. */
+  /** Learning curves and the workers that trained, by trial and step: of all trials, or of some; nothing is read for the others. */
   readonly trainings: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<Trained>, JournalUnreadable>
   /** As in `Read`. */
   readonly isCut: boolean
 }
 
 /**
- * Opens a journal's file for reading, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
+ * Opens a journal's file for reading, without changing it; a search may be writing to it. Fails with `JournalUnreadable` if it is not a
+ * journal or is damaged.
  *
  * @example
  * ```ts
@@ -400,7 +411,8 @@ export const reader = (path: string): Effect.Effect<Reader, JournalUnreadable, S
   })
 
 /**
- * Reads all that a journal's file holds, without changing it; a search may be writing to it. Fails with `JournalUnreadable` where it is none, or damaged.
+ * Reads everything in a journal's file, without changing it; a search may be writing to it. Fails with `JournalUnreadable` if it is not a
+ * journal or is damaged.
  *
  * @example
  * ```ts
@@ -431,10 +443,10 @@ export const read = (path: string): Effect.Effect<Read, JournalUnreadable> =>
     return { identity: yield* identity, entries: yield* entries(), isCut }
   }).pipe(Effect.scoped)
 
-/** The process that is writing to a journal at this moment: `undefined` where there is none, `null` where it has only just begun and has not given its name. */
+/** The process that is writing to a journal now: `undefined` if there is none, `null` if it has only just started and has not given its name. */
 export const holder = (path: string): Lock.Holder | null | undefined => Lock.holderOf(path)
 
-/** How many different trials the entries are about. Entries about the search itself (handed over to another strategy, failed trials tried once more) count for none. */
+/** How many different trials the entries are about. Entries about the search itself (a change of strategy, failed trials that are retried) do not count. */
 export const countTrials = (entries: ReadonlyArray<Stored>): number =>
   new Set(
     entries.flatMap(({ entry }) => (entry._tag === "HandedOver" || entry._tag === "Retrying" ? [] : [entry.trial]))
@@ -442,7 +454,7 @@ export const countTrials = (entries: ReadonlyArray<Stored>): number =>
 
 const IdentityText = Schema.fromJsonString(Identity)
 const EntryText = Schema.fromJsonString(Entry)
-// Both are plain data of their own types: encoding cannot fail.
+// Both are plain data of their own types, so encoding cannot fail.
 const encodeIdentity = Schema.encodeSync(IdentityText)
 const encodeEntry = Schema.encodeSync(EntryText)
 
@@ -451,7 +463,7 @@ const encodePlace = Schema.encodeSync(PlaceText)
 const decodePlace = Schema.decodeOption(PlaceText)
 const isTraining = Schema.is(Training)
 
-/** Whoever evaluates may give anything: what is no training is not kept. */
+/** An evaluator may return anything; what is not a training is not kept. */
 const rowOf = (trial: number, step: number, training: Training | undefined): Sqlite.TrainingRow | undefined => {
   if (training === undefined || !isTraining(training)) return undefined
   const { begun, curve, ended, place } = training
@@ -465,7 +477,7 @@ const rowOf = (trial: number, step: number, training: Training | undefined): Sql
   }
 }
 
-/** They are no part of the search: what cannot be read of them is left out. */
+/** They are not part of the search: what cannot be read is left out. */
 const trainedOf = (rows: ReadonlyArray<Sqlite.TrainingRow>): ReadonlyArray<Trained> => {
   const places = new Map<string, Place | undefined>()
   const placeOf = (text: string) => {
@@ -492,7 +504,7 @@ const decodeIdentity = (path: string, text: string) =>
 
 const decodeEntry = Schema.decodeUnknownOption(Entry)
 
-/** The entries of rows: hundreds of thousands, perhaps, so they are decoded in one go. */
+/** Decodes the entries of rows. There may be hundreds of thousands, so they are decoded in one go. */
 const storedOf = (
   path: string,
   rows: ReadonlyArray<Sqlite.Row>
@@ -514,7 +526,7 @@ const readableOf = (rows: ReadonlyArray<Sqlite.Row>) => {
   return { entries, damaged: rows.length - entries.length }
 }
 
-/** `undefined` where it is no JSON. */
+/** `undefined` if it is not JSON. */
 const parsed = (text: string): unknown => {
   try {
     return JSON.parse(text)
@@ -523,7 +535,7 @@ const parsed = (text: string): unknown => {
   }
 }
 
-/** The surroundings of a search that is gone on with, those of now among them. */
+/** The surroundings of a search that is being resumed, including the current ones. */
 const together = (
   path: string,
   entries: number,
@@ -533,7 +545,7 @@ const together = (
 ): Effect.Effect<Identity["surroundings"], JournalMixed> => {
   const current = now?.at(-1)
   if (current === undefined) return Effect.succeed(before.length === 0 ? undefined : before)
-  // Nothing came of the others.
+  // The earlier ones produced nothing.
   if (entries === 0) return Effect.succeed([current])
   const found = Surroundings.difference(before, current)
   return found !== undefined && mixed === "refuse"
@@ -541,7 +553,7 @@ const together = (
     : Effect.succeed(Surroundings.together(before, current))
 }
 
-/** The identity with the strategy that proposes by now; a field that differs with another strategy alone comes last. */
+/** The identity with the strategy that proposes now. A field that differs only because of the strategy comes last. */
 const strategyNow = (identity: Identity, stored: ReadonlyArray<Stored>): Identity => {
   const last = stored.findLast(({ entry }) => entry._tag === "HandedOver")?.entry
   return last?._tag === "HandedOver"
@@ -549,7 +561,7 @@ const strategyNow = (identity: Identity, stored: ReadonlyArray<Stored>): Identit
     : identity
 }
 
-/** The number of the next new trial (`trial`), and those below it that no entry proposes (`open`). */
+/** The number of the next new trial (`trial`), and the numbers below it that no entry proposes (`open`). */
 export const nextOf = (
   stored: ReadonlyArray<Stored>
 ): { readonly trial: number; readonly open: ReadonlyArray<number> } => {
@@ -563,12 +575,12 @@ export const nextOf = (
   return { trial, open: Array.from({ length: trial }, (_, i) => i).filter((i) => !known.has(i)) }
 }
 
-/** The first thing that tells two searches apart. */
+/** The first difference between two searches. */
 const differing = (journal: Identity, search: Identity) => {
   const flat = ({ seed, settings, space }: Identity): Record<string, unknown> => ({ ...settings, space, seed })
   const [ours, theirs] = [flat(search), flat(journal)]
   const fields = new Set([...Object.keys(ours), ...Object.keys(theirs)])
-  // The one that may be replaced comes last: nothing else differs then.
+  // The field that may be replaced comes last: if it is the one found, nothing else differs.
   for (const field of fields.has("strategy")
     ? [...fields].filter((each) => each !== "strategy").concat("strategy")
     : fields) {

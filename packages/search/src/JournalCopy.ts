@@ -1,5 +1,6 @@
 /**
- * A journal as pieces of text, for whoever carries it elsewhere while it grows: `source` says what came to a journal, `target` makes the same journal of it in another place.
+ * A journal as pieces of text, for copying it elsewhere while it grows: `source` gives what was added to a journal, `target` builds the
+ * same journal from it in another place.
  *
  * @example
  * ```ts
@@ -34,16 +35,16 @@ import { JournalUnreadable } from "./JournalError.ts"
 import { slack, stampOf } from "./internal/growing.ts"
 import * as Sqlite from "./internal/sqlite.ts"
 
-/** An entry, and how the training behind it went, as text; by trial and step there is one of each. */
+/** An entry and how its training went, as text; there is one for each trial and step. */
 export interface Piece {
   /** The trial's number, from 0. */
   readonly trial: number
-  /** The entry's, as `Journal.stepOf` counts them. */
+  /** The entry's step, as `Journal.stepOf` counts. */
   readonly step: number
   readonly text: string
 }
 
-/** What came to a journal. */
+/** What was added to a journal. */
 export interface Batch {
   /** The journal's header, as text. */
   readonly header: string
@@ -65,13 +66,13 @@ const Text = Schema.fromJsonString(
     )
   })
 )
-// Plain data of its own type: encoding cannot fail.
+// Plain data of its own type, so encoding cannot fail.
 const encode = Schema.encodeSync(Text)
 const decode = Schema.decodeUnknownOption(Text)
 
-/** A journal that is copied from. */
+/** A journal to copy from. */
 export interface Source {
-  /** What came since it was asked last, all there is at first. Costs next to nothing where nothing has. */
+  /** What was added since the last call; everything on the first. Costs next to nothing if there is nothing new. */
   readonly next: Effect.Effect<Batch, JournalUnreadable>
 }
 
@@ -86,7 +87,7 @@ const headerOf = (path: string, { header }: Sqlite.File) =>
       : Effect.succeed(text)
   )
 
-/** Follows a journal's file, which a search may be writing to. Fails where it is none. */
+/** Follows a journal's file, which a search may be writing to. Fails if the file is not a journal. */
 export const source = Effect.fnUntraced(function* (path: string): Effect.fn.Return<Source, JournalUnreadable> {
   // A reader takes no lock.
   const opened = Effect.catchTag(Sqlite.open(path, { durability: "readOnly" }), "JournalLocked", Effect.die)
@@ -121,13 +122,13 @@ export const source = Effect.fnUntraced(function* (path: string): Effect.fn.Retu
   return { next }
 })
 
-/** A journal that is copied to. */
+/** A journal to copy to. */
 export interface Target {
-  /** Adds what came to the original. What it has is left as it is; a piece that is damaged is left out. */
+  /** Adds what was added to the original. Existing entries stay as they are; a damaged piece is left out. */
   readonly add: (batch: Batch) => Effect.Effect<void, JournalNotWritten | JournalUnreadable>
 }
 
-/** A journal that is made, and grows, of what `source` gives. One process writes at a time, until the scope ends. */
+/** Creates a journal and extends it with what `source` gives. One process writes at a time, until the scope ends. */
 export const target = (path: string): Effect.Effect<Target, JournalLocked | JournalUnreadable, Scope.Scope> =>
   Effect.gen(function* () {
     // A copy can be made again.
@@ -152,7 +153,7 @@ export const target = (path: string): Effect.Effect<Target, JournalLocked | Jour
               { trial, step, kind, at, data },
               training === undefined ? undefined : { trial, step, ...training }
             ),
-          // Those of one turn share a commit.
+          // The pieces of one turn share a commit.
           { concurrency: "unbounded", discard: true }
         )
       })

@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import * as Lock from "./Lock.ts"
 
-/** The file is no journal, is cut short, or the system refuses it. */
+/** The file is not a journal or is cut short, or the system refuses access. */
 export class JournalUnreadable extends Schema.TaggedError<JournalUnreadable>()("JournalUnreadable", {
   path: Schema.String,
   problem: Schema.String,
@@ -12,7 +12,7 @@ export class JournalUnreadable extends Schema.TaggedError<JournalUnreadable>()("
   }
 }
 
-/** The journal is that of another search than the one that is to write to it. */
+/** The journal belongs to another search than the one that is about to write to it. */
 export class JournalForeign extends Schema.TaggedError<JournalForeign>()("JournalForeign", {
   path: Schema.String,
   /** What differs: `seed`, `space`, or a setting. */
@@ -25,7 +25,7 @@ export class JournalForeign extends Schema.TaggedError<JournalForeign>()("Journa
   }
 }
 
-/** The search would go on under others than it began with: its trials would not be comparable. */
+/** The search would continue under different surroundings from those it began with: its trials would not be comparable. */
 export class JournalMixed extends Schema.TaggedError<JournalMixed>()("JournalMixed", {
   path: Schema.String,
   /** `the data's content`, `the software`, `the engine`, `the kind of machine`. */
@@ -38,7 +38,7 @@ export class JournalMixed extends Schema.TaggedError<JournalMixed>()("JournalMix
   }
 }
 
-/** The journal holds trials, and the search was not asked to go on with it. */
+/** The journal already holds trials, and the search was not asked to resume it. */
 export class JournalInUse extends Schema.TaggedError<JournalInUse>()("JournalInUse", {
   path: Schema.String,
   trials: Schema.Int
@@ -48,7 +48,7 @@ export class JournalInUse extends Schema.TaggedError<JournalInUse>()("JournalInU
   }
 }
 
-/** An entry could not be stored. What was stored before is intact. */
+/** An entry could not be stored. Everything stored before is intact. */
 export class JournalNotWritten extends Schema.TaggedError<JournalNotWritten>()("JournalNotWritten", {
   path: Schema.String,
   problem: Schema.String
@@ -58,10 +58,10 @@ export class JournalNotWritten extends Schema.TaggedError<JournalNotWritten>()("
   }
 }
 
-/** Another process writes to the journal. */
+/** Another process is writing to the journal. */
 export class JournalLocked extends Schema.TaggedError<JournalLocked>()("JournalLocked", {
   path: Schema.String,
-  /** `null` where it has only just begun. */
+  /** `null` if it has only just started. */
   holder: Schema.NullOr(Lock.Holder)
 }) {
   override get message() {
@@ -69,7 +69,7 @@ export class JournalLocked extends Schema.TaggedError<JournalLocked>()("JournalL
   }
 }
 
-/** Everything that a journal fails with. */
+/** The errors of a journal. */
 export type JournalError =
   | JournalUnreadable
   | JournalForeign

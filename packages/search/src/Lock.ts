@@ -1,8 +1,8 @@
 /**
- * One holder of a file at a time, by a lock of the operating system: it goes with the process that has it, however that ends, and knows nothing of numbers of
- * processes, which containers have in common and systems use again.
+ * One holder of a file at a time, by a lock of the operating system. The lock is released when the process that holds it ends, however that
+ * happens. It does not rely on process numbers, which containers share and systems reuse.
  *
- * The lock is SQLite's on a file of its own, `<file>-lock`, held `EXCLUSIVE`. It is there while somebody holds it; who, it says itself.
+ * It is SQLite's lock on a separate file, `<file>-lock`, held `EXCLUSIVE`. The file exists while somebody holds the lock, and says who.
  *
  * @example
  * ```ts
@@ -21,14 +21,14 @@ import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 
-/** Who holds a lock: for people, as the number of a process means something on its own machine and in its own container only. */
+/** The holder of a lock, for people to read: a process number means something only on its own machine and in its own container. */
 export const Holder = Schema.Struct({ pid: Schema.Int, host: Schema.String })
 export type Holder = typeof Holder.Type
 
-/** Another process holds the lock, or another part of this one. */
+/** Another process holds the lock, or another part of this one does. */
 export class Locked extends Schema.TaggedError<Locked>()("Locked", {
   file: Schema.String,
-  /** `null` where it has only just taken it. */
+  /** `null` if it has only just taken it. */
   holder: Schema.NullOr(Holder)
 }) {
   override get message() {
@@ -36,7 +36,7 @@ export class Locked extends Schema.TaggedError<Locked>()("Locked", {
   }
 }
 
-/** The lock could not be taken for another reason: its folder is missing, or cannot be written. */
+/** The lock could not be taken for another reason: its folder is missing or not writable. */
 export class LockFailed extends Schema.TaggedError<LockFailed>()("LockFailed", {
   file: Schema.String,
   reason: Schema.String
@@ -46,14 +46,14 @@ export class LockFailed extends Schema.TaggedError<LockFailed>()("LockFailed", {
   }
 }
 
-/** A holder in words, such as `process 123 on here`, or `another process` where it is not known which. */
+/** A holder in words, such as `process 123 on here`, or `another process` if it is not known which. */
 export const print = (holder: Holder | null): string =>
   holder === null ? "another process" : `process ${holder.pid} on ${holder.host}`
 
-/** The path of the lock that stands for a file: its name with `-lock` behind it. */
+/** The path of a file's lock: its name with `-lock` appended. */
 export const pathOf = (file: string): string => `${file}-lock`
 
-/** How long a lock is waited for: whoever looks who has it holds it for a moment. */
+/** How long to wait for a lock: a process that only looks who holds it takes it for a moment. */
 const patience = 1000
 
 const codeOf = (cause: unknown): number =>
@@ -61,7 +61,10 @@ const codeOf = (cause: unknown): number =>
 const busy = 5
 const isBusy = (cause: unknown) => codeOf(cause) === busy
 
-/** Reads a lock's file whoever holds it. SQLite knows what it has open: to open it in another way would give up this process's own lock. */
+/**
+ * Reads a lock's file, whoever holds it. SQLite keeps track of the files it has open: opening this one in another way would release this
+ * process's own lock.
+ */
 const peek = <A>(path: string, read: (db: DatabaseSync) => A): A | undefined => {
   const address = pathToFileURL(path)
   address.searchParams.set("immutable", "1")
@@ -73,7 +76,7 @@ const peek = <A>(path: string, read: (db: DatabaseSync) => A): A | undefined => 
       db.close()
     }
   } catch {
-    // It is gone, or just being made.
+    // It is gone, or is just being created.
     return undefined
   }
 }
@@ -85,13 +88,13 @@ const named = (path: string): Holder | null => {
   return row === undefined ? null : { pid: Number(row["pid"]), host: String(row["host"]) }
 }
 
-/** Locks the file that the path leads to, unless another one has. */
+/** Locks the file at the path, unless somebody else has locked it. */
 const take = (path: string): DatabaseSync | "taken" => {
   for (;;) {
     const token = randomInt(2 ** 31 - 1)
     const db = new DatabaseSync(path, { timeout: patience })
     try {
-      // In this mode the lock stays when the transaction is over.
+      // In this mode the lock stays after the transaction.
       db.exec(
         `pragma locking_mode = exclusive; pragma journal_mode = memory; pragma synchronous = off;
         begin exclusive;
@@ -104,23 +107,23 @@ const take = (path: string): DatabaseSync | "taken" => {
     } catch (cause) {
       db.close()
       if (isBusy(cause)) return "taken"
-      // What it was opened as may have been taken away by whoever had it.
+      // The file that was opened may have been removed by its last holder.
       if (existsSync(path)) throw cause
       continue
     }
-    // Taken away meanwhile, it is the lock of nothing.
+    // Removed meanwhile, it would lock nothing.
     if (tokenOf(path) === token) return db
     db.close()
   }
 }
 
-/** Takes the file away while it is still held, so that whoever opens it anew opens another one. */
+/** Removes the file while it is still held, so that the next process to open the path opens a new file. */
 const release = (path: string, db: DatabaseSync) => {
   const remove = () => {
     try {
       rmSync(path, { force: true })
     } catch {
-      // Windows removes no file that is open.
+      // Windows does not remove a file that is open.
     }
   }
   remove()
@@ -128,7 +131,7 @@ const release = (path: string, db: DatabaseSync) => {
   if (process.platform === "win32") remove()
 }
 
-/** Why the system refuses it, where it says so more clearly than SQLite. */
+/** The system's reason for refusing, if that is clearer than SQLite's. */
 const reasonOf = (path: string, cause: unknown): string => {
   try {
     accessSync(dirname(path), constants.W_OK)
@@ -139,9 +142,10 @@ const reasonOf = (path: string, cause: unknown): string => {
 }
 
 /**
- * Holds the lock of a file, which need not be there, until the scope ends.
+ * Holds the lock of a file until the scope ends. The file itself need not exist.
  *
- * Fails with `Locked` where another one holds it, in this process or another, and with `LockFailed` where its folder is missing or cannot be written.
+ * Fails with `Locked` if somebody else holds it, in this process or another, and with `LockFailed` if its folder is missing or not
+ * writable.
  *
  * @example
  * ```ts
@@ -170,7 +174,7 @@ export const hold = (file: string): Effect.Effect<void, Locked | LockFailed, Sco
   return Effect.asVoid(Effect.acquireRelease(acquire, (db) => Effect.sync(() => release(path, db))))
 }
 
-/** Who holds the lock of a file; `undefined` where nobody does, `null` for one that has only just taken it. */
+/** The holder of a file's lock; `undefined` if there is none, `null` if the holder has only just taken it. */
 export const holderOf = (file: string): Holder | null | undefined => {
   const path = pathOf(file)
   if (!existsSync(path)) return undefined
@@ -182,7 +186,7 @@ export const holderOf = (file: string): Holder | null | undefined => {
     } finally {
       db.close()
     }
-    // Whoever had it was ended.
+    // Its last holder was killed.
     return undefined
   } catch (cause) {
     return isBusy(cause) ? named(path) : undefined

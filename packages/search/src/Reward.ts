@@ -1,5 +1,5 @@
 /**
- * What a search maximises: data that can be journalled, or a function of one's own.
+ * What a search maximises: data that can be journalled, or your own function.
  *
  * @example
  * ```ts
@@ -24,32 +24,32 @@ import * as Schema from "effect/Schema"
 
 const Amount = Schema.Finite.check(Schema.isGreaterThan(0))
 
-/** The measure that it is of; absent for the one that decides. */
+/** The measure it uses; absent for the deciding measure. */
 const ofMeasure = { measure: Schema.optionalKey(Schema.String) }
 
 /** A reward as data. */
 export const Reward = Schema.TaggedUnion({
-  /** The measure, alone. */
+  /** The measure alone. */
   Measure: { ...ofMeasure },
   /** measure · (cost / target)^exponent: MnasNet's soft penalty. */
   Mnas: { cost: Schema.String, target: Amount, exponent: Schema.Finite, ...ofMeasure },
-  /** The measure up to the target, and beyond it as much worse as the target is exceeded: MnasNet's hard bound. */
+  /** The measure, up to the target; beyond it, reduced in proportion to how far the target is exceeded: MnasNet's hard bound. */
   Bounded: { cost: Schema.String, target: Amount, ...ofMeasure }
 })
 
-/** A reward as data that asks for costs of these names. */
+/** A reward as data that needs costs with these names. */
 export type Reward<C extends string = string> =
   | Extract<typeof Reward.Type, { readonly _tag: "Measure" }>
   | (Extract<typeof Reward.Type, { readonly _tag: "Mnas" | "Bounded" }> & { readonly cost: C })
 
-/** A reward of one's own: of all costs and measures by name, and of the point. Larger is better. */
+/** A custom reward: a function of all costs and measures by name, and of the point. Larger is better. */
 export type Own<A, X extends string> = (values: { readonly [K in X]: number }, point: A) => number
 
-/** The measure that decides, alone. */
+/** The deciding measure alone. */
 export const measure: Reward<never> = Reward.cases.Measure.make({})
 
 /**
- * Another measure than the one that decides, in any reward.
+ * Replaces the deciding measure with another one, in any reward.
  *
  * @example
  * ```ts
@@ -63,8 +63,9 @@ export const by =
   <C extends string>(reward: Reward<C>): Reward<C> => ({ ...reward, measure })
 
 /**
- * The measure that decides times (cost / target)^exponent, which MnasNet searched with; −0.07 is its exponent: twice the MACs are worth 5% more accuracy. Our choice for UniNet, whose
- * paper does not print its reward. Where the measure is better the lower, the cost makes it as much larger.
+ * The deciding measure times (cost / target)^exponent, which MnasNet searched with. −0.07 is MnasNet's exponent: twice the MACs are worth
+ * 5% more accuracy. Using it for UniNet is our choice, as its paper does not print its reward. Where lower values of the measure are
+ * better, the cost increases it by the same factor.
  */
 export const mnas = <const C extends string = "macs">({
   cost,
@@ -76,10 +77,10 @@ export const mnas = <const C extends string = "macs">({
   readonly target: number
   readonly exponent?: number
 }): Reward<C> =>
-  // Without a name it is the default of the type's parameter.
+  // Without a name, it is the default of the type parameter.
   ({ ...Reward.cases.Mnas.make({ cost: cost ?? "macs", target, exponent }), cost: (cost ?? "macs") as C })
 
-/** The measure that decides up to the target of a cost (default `macs`), and beyond it as much worse as the target is exceeded. */
+/** The deciding measure, up to the target of a cost (default `macs`); beyond it, reduced in proportion to how far the target is exceeded. */
 export const bounded = <const C extends string = "macs">({
   cost,
   target
@@ -95,7 +96,7 @@ export interface Found {
 }
 
 /**
- * The reward of an evaluated point. Larger is better. Not a number where a measure or a cost of that name is missing.
+ * The reward of an evaluated point. Larger is better. NaN if a measure or cost of that name is missing.
  *
  * @example
  * ```ts
@@ -118,12 +119,12 @@ export const of =
     const target = { cost: Math.max(1e-9 * reward.target, found.costs[reward.cost] ?? NaN), target: reward.target }
     if (direction === "higher")
       return reward._tag === "Mnas" ? Form.soft(value, [target], reward.exponent) : Form.hard(value, [target])
-    // A measure that is better the lower becomes larger with the cost.
+    // A measure where lower is better grows with the cost.
     return -(reward._tag === "Mnas"
       ? Form.soft(value, [target], -reward.exponent)
       : Form.mnasnet(value, target, { alpha: 0, beta: 1 }))
   }
 
-/** How a journal knows a reward: data as they are, a function by its text. */
+/** How the journal identifies a reward: data as they are, a function by its text. */
 export const identity = (reward: Reward | ((values: never, point: never) => number)): Schema.Json =>
   typeof reward === "function" ? { _tag: "Own", text: Digest.of(String(reward)) } : { ...reward }

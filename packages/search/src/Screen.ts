@@ -1,56 +1,57 @@
 /**
- * A filter in front of any strategy: of what it proposes only the better part is trained, by what a predictor expects of it. The predictor is fitted on the search's own results (choices, costs and what else is known), and is used
- * only while its certificate, cross-validated on those results, says that it is better than multiply-accumulates alone.
+ * A filter in front of any strategy: only the better part of its proposals is trained, as judged by a predictor. The predictor is fitted on
+ * the search's own results (choices, costs and what else is known). It is used only while its certificate, cross-validated on those
+ * results, says that it is better than multiply-accumulates alone.
  *
- * **Source.** The filter is that of predictor-guided evolution (C. Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", 2020, arXiv 2003.12857); that it has to earn its place is
- * our choice.
+ * **Source.** The filter is that of predictor-guided evolution (C. Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural
+ * Architecture Search", 2020, arXiv 2003.12857). That the predictor has to earn its place is our choice.
  */
 import type { ModelSpace } from "@uninet/model-space"
 import { Certificate, Correlation, Features, Regressor } from "@uninet/predictor"
 import { Elementary } from "@uninet/search-space"
 import * as Result from "effect/Result"
 
-/** A network with what its costs are. */
+/** A network with its costs. */
 export interface Candidate<A> {
   readonly point: A
   readonly costs: Readonly<Record<string, number>>
-  /** What else is known of it before any training, such as scores of proxies: as many numbers for each network, NaN for what is not known. */
+  /** What else is known of it before any training, such as proxy scores: the same number of values for every network, NaN for unknown ones. */
   readonly known?: ReadonlyArray<number>
 }
 
-/** What is held of the predictor after some results. */
+/** The verdict on the predictor after some results. */
 export interface Verdict {
-  /** Results that it was looked at with. */
+  /** The number of results it was judged on. */
   readonly results: number
-  /** Whether it is used. */
+  /** Whether the predictor is used. */
   readonly trusted: boolean
-  /** Why, in a clause. */
+  /** The reason, as a clause. */
   readonly why: string
-  /** Absent where nothing could be certified. */
+  /** Absent if nothing could be certified. */
   readonly certificate?: Certificate.Certificate
 }
 
-/** What holds proposals back that are not worth a training. */
+/** Holds back proposals that are not worth training. */
 export interface Screen<in A> {
-  /** Takes a result. Results decide everything, in the order in which they are told. */
+  /** Takes a result. The results, in the order in which they are reported, decide everything. */
   readonly told: (candidate: Candidate<A>, reward: number) => void
-  /** What is held of the predictor by now; `undefined` before the first results are enough. */
+  /** The current verdict on the predictor; `undefined` until there are enough results for a first one. */
   readonly verdict: () => Verdict | undefined
-  /** The reward that is expected of each; `undefined` where the predictor is not trusted. */
+  /** The expected reward of each candidate; `undefined` if the predictor is not trusted. */
   readonly expect: (candidates: ReadonlyArray<Candidate<A>>) => ReadonlyArray<number> | undefined
 }
 
-/** Results before which nothing is left out, and the share of new ones after which the predictor is looked at again. */
+/** The number of results before anything is left out, and the share of new ones after which the predictor is judged again. */
 const first = 16
 const growth = 1.15
-/** The latest results that it is fitted on. */
+/** The number of latest results that it is fitted on. */
 const memory = 400
 
 const logarithm = (x: number) => (Number.isFinite(x) ? Elementary.log1p(Math.max(0, x)) : Number.NaN)
 
 const pair = (x: number) => x.toFixed(2)
 
-/** The verdict on a regressor by results and costs, and what it expects where it is trusted. */
+/** The verdict on a regressor, from results and costs, and its expectations if it is trusted. */
 const judged = <A>(
   of: Pick<ModelSpace.ModelSpace<A, string, string>, "space">,
   regressor: Regressor.Regressor,
@@ -68,7 +69,7 @@ const judged = <A>(
   ]
   const rows = known.map(featuresOf)
   const macs = known.map(({ costs }) => costs["macs"] ?? 0)
-  // Where a reward falls with multiply-accumulates, fewer of them are what they say alone.
+  // Where the reward falls with MACs, MACs alone would recommend fewer of them.
   const sign = Correlation.spearman(macs, rewards) < 0 ? -1 : 1
   const made = Result.gen(function* () {
     const fitted = yield* regressor(rows, rewards)
@@ -101,7 +102,7 @@ const judged = <A>(
 /**
  * A filter that knows nothing yet.
  *
- * @param seed decides how results are parted for cross-validation, and the certificate's draws.
+ * @param seed decides the folds of cross-validation and the certificate's draws.
  *
  * @example
  * ```ts
@@ -137,7 +138,7 @@ export const make = <A>(
   let next = first
   let now: ReturnType<typeof judged<A>> | undefined
   return {
-    // At fixed numbers of results, not whenever it is asked: so that a replay comes to the same.
+    // At fixed numbers of results rather than on request, so that a replay gives the same.
     told: (candidate, reward) => {
       known.push({ ...candidate, reward })
       if (known.length < next) return

@@ -1,9 +1,9 @@
 /**
- * The search as one program: a strategy proposes points of a space, an evaluator says how good they are, a journal remembers, until the trials are
- * used up.
+ * The search as one program: a strategy proposes points of a space, an evaluator evaluates them, and a journal records everything, until
+ * the trials are used up.
  *
- * Trial i is proposed when the results of all trials up to i − `ahead` have been told, in the order of their indices, and its seed depends on the
- * search's seed and i alone. So the trials, their results and the journal are the same at any number of workers.
+ * Trial i is proposed once the results of all trials up to i − `ahead` have been reported, in the order of their indices. Its seed depends
+ * only on the search's seed and i. So the trials, their results and the journal are the same at any number of workers.
  *
  * @example
  * ```ts
@@ -47,7 +47,7 @@ import { type Evaluation, type Progress, type Reason, seedOf, TrialFailed, unsou
 import { detailOf } from "./internal/detail.ts"
 import * as Instruments from "./internal/instruments.ts"
 
-/** The result of an evaluation, with its measures under the names that the task gives them. */
+/** The result of an evaluation, with its measures under the task's names. */
 export interface Measured<M extends string> extends Evaluation {
   readonly measures: { readonly [K in M]: number }
 }
@@ -56,7 +56,7 @@ export interface Measured<M extends string> extends Evaluation {
 export type Outcome<M extends string = string> =
   | { readonly _tag: "Scored"; readonly evaluation: Measured<M>; readonly reward: number }
   | { readonly _tag: "Failed"; readonly reason: Reason; readonly detail: string }
-  /** `expected`: it was left out by the screen, and this is the reward that was expected of it. */
+  /** `expected`: the reward expected of it, if the screen left it out. */
   | { readonly _tag: "Refused"; readonly why: string; readonly expected?: number }
 
 /** A point that was proposed. */
@@ -65,31 +65,31 @@ export interface Candidate<A, C extends string = string> {
   readonly trial: number
   readonly hash: string
   readonly point: A
-  /** In a line, for people. */
+  /** On one line, for people. */
   readonly line: string
   /** All costs of the space by name. */
   readonly costs: { readonly [K in C]: number }
-  /** The trial that failed before, where it is tried once more. */
+  /** The trial that failed before, if this is a retry. */
   readonly again?: number
 }
 
-/** A trial with what came of it. */
+/** A trial and its outcome. */
 export interface Record<A, C extends string = string, M extends string = string> extends Candidate<A, C> {
   readonly outcome: Outcome<M>
 }
 
-/** A trial with a result, that of the most epochs it was trained for. */
+/** A trial with a result: the one after the most epochs. */
 export interface Scored<A, C extends string = string, M extends string = string> extends Candidate<A, C> {
   readonly outcome: Extract<Outcome<M>, { readonly _tag: "Scored" }>
 }
 
-/** What happens in a search, as it happens. */
+/** The events of a search, as they happen. */
 export type SearchEvent<A, C extends string = string, M extends string = string> =
-  /** The journal held trials of this search already; they are not evaluated again. */
+  /** The journal already held trials of this search; they are not evaluated again. */
   | { readonly _tag: "Resumed"; readonly trials: number }
   | { readonly _tag: "Started"; readonly candidate: Candidate<A, C>; readonly rung: number }
   | { readonly _tag: "Progress"; readonly candidate: Candidate<A, C>; readonly progress: Progress }
-  /** It has a result, on one of several rungs where the search has them. */
+  /** It has a result; on one of several rungs, if the search has them. */
   | { readonly _tag: "Finished"; readonly record: Scored<A, C, M>; readonly rung: number; readonly seconds: number }
   | {
       readonly _tag: "Failed"
@@ -98,15 +98,15 @@ export type SearchEvent<A, C extends string = string, M extends string = string>
       readonly rung: number
       readonly seconds: number
     }
-  /** Refused before any training: invalid, outside the constraints, or left out by the screen, with the reward that was expected of it. */
+  /** Refused before any training: invalid, outside the constraints, or left out by the screen, with the reward expected of it. */
   | { readonly _tag: "Refused"; readonly candidate: Candidate<A, C>; readonly why: string; readonly expected?: number }
-  /** What the screen's predictor is worth has been found out: at first, and whenever it is trusted no more or again. */
+  /** A verdict on the screen's predictor: the first one, and whenever its trust is lost or regained. */
   | { readonly _tag: "Screening"; readonly verdict: Screen.Verdict }
-  /** Better than all trials before it of as many epochs, or the first of more epochs than any before. */
+  /** Better than all earlier trials of as many epochs, or the first of more epochs than any before. */
   | { readonly _tag: "Best"; readonly record: Scored<A, C, M> }
   | { readonly _tag: "Done"; readonly found: Found<A, C, M> }
 
-/** A trial that is believed best: the reward that it is held to be worth, noise apart, and the interval in which that lies with 90% confidence. */
+/** A trial believed to be best: the estimated reward without noise, and its 90% interval. */
 export interface Believed<A, C extends string = string, M extends string = string> extends Omit<
   Strategy.Believed,
   "trial"
@@ -114,107 +114,115 @@ export interface Believed<A, C extends string = string, M extends string = strin
   readonly record: Scored<A, C, M>
 }
 
-/** What a search found. */
+/** The result of a search. */
 export interface Found<A, C extends string = string, M extends string = string> {
-  /** Every proposal that came to anything, by index. */
+  /** Every proposal that has an outcome, by index. */
   readonly records: ReadonlyArray<Record<A, C, M>>
-  /** The trial with the highest reward among those of the most epochs. */
+  /** The trial with the highest reward among those with the most epochs. */
   readonly best: Scored<A, C, M>
-  /** What the strategy's model believes best, where it has one (`Strategy.believed`): results are noisy, and the best one measured is often the luckiest. */
+  /**
+   * What the strategy's model believes best, if it has a model (`Strategy.believed`): results are noisy, and the best one measured is often
+   * just the luckiest.
+   */
   readonly believed?: Believed<A, C, M>
   /** Whether the search ended because the strategy had nothing left to propose. */
   readonly exhausted: boolean
-  /** Whether anything was left undone because a budget was used up, or `until` said so. */
+  /** Whether anything was left undone because a budget was used up or `until` said so. */
   readonly over: boolean
 }
 
-/** What a search looks for beside others: a cost or a measure by its name, or a function of one's own. */
+/** One of several goals of a search: a cost or a measure by its name, or a custom function. */
 export type Objective<A, X extends string = string> = X | OwnObjective<A, X>
 
-/** An objective of one's own. */
+/** A custom objective. */
 export interface OwnObjective<A, X extends string = string> {
   readonly name: string
   readonly direction: Task.Direction
   readonly of: (values: { readonly [K in X]: number }, point: A) => number
 }
 
-/** What can be known of a point before any training, such as scores of proxies. */
+/** What can be known of a point before any training, such as proxy scores. */
 export interface Known<in A> {
-  /** Which numbers they are, for the journal. */
+  /** Identifies the numbers in the journal. */
   readonly name: string
-  /** As many numbers for every point, NaN for what is not known. It is asked once for each point that is proposed or has a result, and again when the search is resumed, and has to come to the same. */
+  /**
+   * The same number of values for every point, NaN for unknown ones. It is called once for each point that is proposed or has a result, and
+   * again when the search is resumed, and has to return the same values.
+   */
   readonly of: (point: A) => Effect.Effect<ReadonlyArray<number>>
 }
 
-/** How many points are tried, by what they are judged, within which bounds, and what is done on the way. */
+/** How many points are tried, how they are judged, within which bounds, and what happens on the way. */
 export interface Options<A, C extends string, M extends string> {
   /** Points to evaluate. Refused proposals are not counted. */
   readonly trials: number
-  /** Decides everything random: the trials' seeds, and what the strategy proposes. */
+  /** Seeds everything random: the trials' seeds, and the strategy's proposals. */
   readonly seed: string | number
-  /** What is maximised: data, or a function of all costs and measures by name. Default: the measure that decides. */
+  /** What is maximised: data, or a function of all costs and measures by name. Default: the deciding measure. */
   readonly reward?: Reward.Reward<C> | Reward.Own<A, C | M>
   /** Bounds on costs by name. Default: none. */
   readonly within?: { readonly [K in C]?: Constraint.Window }
-  /** Other bounds on what may be proposed: the strategy is begun within them, and a point outside is refused before any training. Default: none. */
+  /** Other bounds on what may be proposed: the strategy starts within them, and a point outside is refused before any training. Default: none. */
   readonly constraints?: ReadonlyArray<Constraint.Constraint<A>>
-  /** How long trials are trained. Default: all to their end. */
+  /** How long trials are trained. Default: all to the end. */
   readonly fidelity?: Fidelity.Fidelity
   /**
-   * Two or more for a search for a Pareto front: the strategy is told them, and rungs are ranked by fronts instead of the reward. Default: the
-   * reward is all there is.
+   * Two or more to search for a Pareto front: the strategy is told their values, and rungs are ranked by fronts instead of the reward.
+   * Default: the reward alone.
    */
   readonly objectives?: ReadonlyArray<Objective<A, C | M>>
-  /** Ends the search when trainings have taken `most`, by `of` for a whole training of a point. Default: any. */
+  /** Ends the search when trainings have used `most`, where `of` gives the amount for a complete training of a point. Default: no limit. */
   readonly budget?: { readonly most: number; readonly of: (costs: { readonly [K in C]: number }, point: A) => number }
   /**
-   * Asked before anything new is proposed, and again when it would be begun: `true` ends the search when what is running has come to its end. What was proposed and waits for an
-   * evaluator is not begun, and is not in the journal. Default: never.
+   * Run before each new proposal, and again before it would be started: `true` ends the search once the running evaluations have finished.
+   * A proposal that is waiting for an evaluator is not started, and is not in the journal. Default: never.
    */
   readonly until?: Effect.Effect<boolean>
   /**
-   * How many proposals may be out at the same time: trial i is proposed knowing the results up to i − ahead. It is a part of the search and not of
-   * the machine, so results do not depend on the number of workers; more workers than this stay idle. A strategy that is to learn from few trials wants it small: of four
-   * trials with 8 ahead all are proposed knowing nothing. Default 8.
+   * How many proposals may be pending at the same time: trial i is proposed knowing the results up to i − ahead. It is a part of the
+   * search, not of the machine, so results do not depend on the number of workers; workers beyond this number stay idle. Use a small value
+   * for a strategy that should learn from few trials: with 8 ahead, four trials would all be proposed without knowing any result. Default
+   * 8.
    */
   readonly ahead?: number
   /**
-   * Of what the strategy proposes only this share is trained, the better one by a predictor that is fitted on the results so far: 0.25 asks it for four and trains one. What is left out is in the
-   * journal with the reward that was expected of it, which the strategy is told. While a predictor is not certified to be better than multiply-accumulates alone, everything is trained (`Screen`). Not
+   * Only this share of the strategy's proposals is trained: the better ones, as judged by a predictor that is fitted on the results so far.
+   * 0.25 asks for four and trains one. What is left out is journalled with its expected reward, which is also reported to the strategy.
+   * While the predictor is not certified to be better than multiply-accumulates alone, everything is trained (`Screen`). Cannot be combined
    * with `objectives`. Default: everything is trained.
    */
   readonly screen?: number
-  /** What the screen's predictor knows of a point beside its choices and costs. Default: nothing. */
+  /** What the screen's predictor knows of a point besides its choices and costs. Default: nothing. */
   readonly screenBy?: Known<A>
   /**
-   * Points to be tried before any that the strategy proposes, which is told of them: networks that are known, or the best of another search. They count as trials, in this order; what is outside the
-   * bounds is refused like any other. Default: none.
+   * Points to try before any of the strategy's proposals: known networks, or the best of another search. The strategy is told their
+   * results. They count as trials, in this order; points outside the bounds are refused as usual. Default: none.
    */
   readonly startWith?: ReadonlyArray<A>
   /**
-   * What earlier searches found, of this space or one with choices in common (`lessonOf`): the strategy's prior. They are kept in the journal, so that the search can be gone on with without theirs.
-   * Default: none.
+   * What earlier searches found, on this space or one with choices in common (`lessonOf`): the strategy's prior. The lessons are kept in
+   * the journal, so the search can be resumed without the earlier journals. Default: none.
    */
   readonly learnFrom?: ReadonlyArray<Lesson.Lesson>
   /**
-   * Whether trials that failed in the journal are tried once more, each as a trial of its own with another seed, beside the `trials` that are asked for. The journal says from which trial on. Default
-   * false.
+   * Whether trials that failed in the journal are retried, each as a new trial with another seed, in addition to the `trials` asked for.
+   * The journal records from which trial on. Default false.
    */
   readonly retryFailed?: boolean
-  /** What else decides the results (data set, recipe, …), for the journal to tell this search from others. Plain JSON. */
+  /** What else decides the results (data set, recipe, …), so that the journal can tell this search from others. Plain JSON. */
   readonly settings?: Identity["settings"]
-  /** Kept in the journal beside the settings, but free to differ when the search is resumed. Plain JSON. */
+  /** Kept in the journal along with the settings, but may differ when the search is resumed. Plain JSON. */
   readonly notes?: Identity["settings"]
   /**
-   * What else decides the results (`Surroundings.here`): a search that is gone on with under others is refused, or marked as a mixture where the journal allows it. Default: not known, and
-   * not compared.
+   * What else decides the results (`Surroundings.here`): resuming a search under different ones is refused, or marked as a mixture if the
+   * journal allows it. Default: not known, and not compared.
    */
   readonly surroundings?: Surroundings.Surroundings
-  /** Told of every event. Default: nothing. */
+  /** Called for every event. Default: nothing. */
   readonly onEvent?: (event: SearchEvent<A, C, M>) => Effect.Effect<void>
 }
 
-/** Everything that a search fails with. */
+/** The errors of a search. */
 export type SearchError =
   | JournalError
   | StrategyError.StrategyError
@@ -230,10 +238,10 @@ export type SearchError =
 /** What a search needs. */
 export type Services = SearchStrategy | Evaluator | Journal
 
-/** How many proposals may be waiting for their results at the same time, unless a search says otherwise (`ahead`). */
+/** How many proposals may be waiting for results at the same time, unless a search says otherwise (`ahead`). */
 export const defaultAhead = 8
 
-/** Refusals in a row after which a search gives up. */
+/** Consecutive refusals after which a search gives up. */
 const patience = 10_000
 
 const constraintsOf = <A, C extends string, M extends string>(
@@ -244,26 +252,26 @@ const constraintsOf = <A, C extends string, M extends string>(
   ...constraints
 ]
 
-/** An objective by its name and direction, and what it is of. */
+/** An objective by name and direction, with its function. */
 const named = <A, X extends string>(objective: Objective<A, X>, directions: ReadonlyMap<string, Task.Direction>) =>
   typeof objective === "string"
     ? { name: objective, direction: directions.get(objective) ?? "higher" }
     : { name: objective.name, direction: objective.direction, text: Digest.of(String(objective.of)) }
 
-/** The names of costs and measures, and which way the measures are better: a space, or what a journal says of one. */
+/** The names of costs and measures, and the direction in which each measure is better: from a space, or from a journal's description of one. */
 export interface Named<C extends string = string, M extends string = string> {
   readonly costs: Readonly<globalThis.Record<C, unknown>>
   readonly task: { readonly measures: Readonly<globalThis.Record<M, Task.Direction>> }
 }
 
-/** Which way every cost and measure is better. */
+/** The direction in which every cost and measure is better. */
 const directionsOf = (of: Named): ReadonlyMap<string, Task.Direction> =>
   new Map<string, Task.Direction>([
     ...Object.keys(of.costs).map((cost) => [cost, "lower"] as const),
     ...Object.entries(Task.directions(of.task))
   ])
 
-/** What a journal tells this search from others by: the space's fingerprint, the seed, and all settings that decide its results. */
+/** What tells this search from others in a journal: the space's fingerprint, the seed, and all settings that decide its results. */
 export const identity = Effect.fnUntraced(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   options: Options<A, C, M>
@@ -292,7 +300,7 @@ export const identity = Effect.fnUntraced(function* <A, C extends string, M exte
       objectives: (options.objectives ?? []).map((objective) => named(objective, directionsOf(of))),
       ahead,
       constraints: constraintsOf(of, options).map(bounds),
-      // Absent in journals of before they were known.
+      // Absent in journals from before they existed.
       ...(options.screen === undefined ? {} : { screen: options.screen }),
       ...(options.screenBy === undefined ? {} : { screenBy: options.screenBy.name }),
       ...(startWith.length === 0 ? {} : { startWith: startWith.map((point) => ModelSpace.write(point)(of)) }),
@@ -312,7 +320,7 @@ const counted = (option: string, given: number) =>
     ? Effect.void
     : new InvalidSearch({ option, given: String(given), expected: "a whole number of 1 or more" })
 
-/** The reward of a trial with the epochs that it was found after, for `Fidelity.compare`. */
+/** The reward of a trial with the epochs after which it was found, for `Fidelity.compare`. */
 export const scoreOf = ({ outcome }: { readonly outcome: Scored<unknown>["outcome"] }): Fidelity.Score => ({
   epochs: outcome.evaluation.epochs,
   reward: outcome.reward
@@ -321,7 +329,7 @@ export const scoreOf = ({ outcome }: { readonly outcome: Scored<unknown>["outcom
 const isScored = <A, C extends string, M extends string>(record: Record<A, C, M>): record is Scored<A, C, M> =>
   record.outcome._tag === "Scored"
 
-/** Names that a search asks for and nobody gives. */
+/** Names that a search asks for and nothing provides. */
 const unknownName = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   { objectives = [], reward, within = {} }: Options<A, C, M>
@@ -351,13 +359,13 @@ const unknownName = <A, C extends string, M extends string>(
     : undefined
 }
 
-/** All that is known of a trial by name. */
+/** Everything known of a trial, by name. */
 const valuesOf = <A, C extends string, M extends string>(
   { costs }: Pick<Candidate<A, C>, "costs">,
   measures: { readonly [K in M]: number }
 ): { readonly [K in C | M]: number } => ({ ...costs, ...measures }) as { readonly [K in C | M]: number } // the names of both
 
-/** The reward of an evaluation and its measures by name; fails with a sentence where a measure that the task names is missing or a number is not finite. */
+/** The reward of an evaluation and its measures by name. Fails with a sentence if one of the task's measures is missing or a number is not finite. */
 export const rewarded = <A, C extends string, M extends string>(
   { task }: ModelSpace.ModelSpace<A, C, M>,
   reward: Reward.Reward<C> | Reward.Own<A, C | M>,
@@ -383,7 +391,7 @@ export const rewarded = <A, C extends string, M extends string>(
   )
 }
 
-/** What a trial is worth in each objective; larger is better. Of one objective or none it is the reward. */
+/** A trial's value in each objective; larger is better. With one objective or none it is the reward. */
 const worthOf = <A, C extends string, M extends string>(of: Named, wanted: ReadonlyArray<Objective<A, C | M>>) => {
   const directions = directionsOf(of)
   return (record: Scored<A, C, M>): Fidelity.Entrant => {
@@ -402,8 +410,8 @@ const worthOf = <A, C extends string, M extends string>(of: Named, wanted: Reado
 }
 
 /**
- * The trials with a result: those of the most epochs first, and among those of equally many the best first (by front and crowding, where there
- * are several objectives); the earlier one where they are equal.
+ * The trials with a result, those with the most epochs first, and among equal epochs the best first (by front and crowding, if there are
+ * several objectives). Of equal trials, the earlier one comes first.
  */
 export const ranking =
   <C extends string, M extends string, A = unknown>(
@@ -418,7 +426,7 @@ export const ranking =
   }
 
 /**
- * Of the trials of the most epochs, those that no other is better than in every objective.
+ * The Pareto front of the trials with the most epochs: those that no other beats in every objective.
  *
  * @example
  * ```ts
@@ -460,8 +468,8 @@ export const front =
   }
 
 /**
- * What a search found, as a lesson for another one, whose space may be another: choices of the same name and option are the same. Of each trial that of the most epochs counts; failed ones are worse
- * than any other.
+ * What a search found, as a lesson for another search, possibly on another space: choices with the same name and option are the same. Each
+ * trial counts with its result after the most epochs; failed trials count as worse than any other.
  *
  * @example
  * ```ts
@@ -508,7 +516,7 @@ export const lessonOf =
     })
   })
 
-/** What the journal holds of a trial. */
+/** A trial's entries in the journal. */
 interface Recorded {
   readonly proposal: EntryOf<"Proposed" | "Refused" | "Repeated"> | undefined
   /** By rung. */
@@ -531,17 +539,17 @@ const outcomeOf = <M extends string>(entry: EntryOf<"Finished" | "Failed">, fide
   entry._tag === "Finished"
     ? {
         _tag: "Scored",
-        // Only an evaluation with all of the task's measures is journalled, and only this search's journal is read.
+        // Only evaluations with all of the task's measures are journalled, and only this search's journal is read.
         evaluation: Fidelity.trained(entry.evaluation as Measured<M>)(fidelity),
         reward: entry.reward
       }
     : { _tag: "Failed", reason: entry.reason, detail: entry.detail }
 
-/** How many trials the entries say were begun. A failed trial that is tried once more counts once. */
+/** How many trials were started, according to the entries. A failed trial that is retried counts once. */
 export const begunIn = (stored: ReadonlyArray<Stored>): number =>
   stored.filter(({ entry }) => entry._tag === "Proposed" && entry.again === undefined).length
 
-/** The trials whose points the strategy is given: of the strategy before it, and failed ones that are tried once more. */
+/** The trials whose points are given to the strategy: those of the previous strategy, and failed ones that are retried. */
 const givenIn = Effect.fnUntraced(function* (
   journal: Journal["Service"],
   stored: ReadonlyArray<Stored>,
@@ -558,19 +566,19 @@ const givenIn = Effect.fnUntraced(function* (
   const before = new Set(retries.values())
   const of = [...failed].flatMap(([trial, isFailed]) => (isFailed && !before.has(trial) ? [trial] : []))
   if (!retryFailed || of.length === 0) return { handedOver, retries }
-  // Retries that are waiting to be begun come first.
+  // Retries that are waiting to start come first.
   const trial = Math.max(nextOf(stored).trial, ...[...retries.keys()].map((each) => each + 1))
   yield* journal.append({ _tag: "Retrying", trial, of })
   for (const [i, each] of of.entries()) retries.set(trial + i, each)
   return { handedOver, retries }
 })
 
-/** It was never begun: the search came to its end before its turn. */
+/** It was never started: the search ended before its turn. */
 interface Dropped {
   readonly _tag: "Dropped"
 }
 
-/** What the screen says of a point that is not trained. */
+/** The screen's verdict on a point that is not trained. */
 interface LeftOut {
   readonly expected: number
   readonly why: string
@@ -580,18 +588,18 @@ interface Proposed<A> extends Pick<Strategy.Proposal<A>, "hash" | "value"> {
   readonly left?: LeftOut
 }
 
-/** What the screen said of it, where it was left out. */
+/** The screen's verdict on it, if it was left out. */
 const leftOutOf = (entry: Entry): LeftOut | undefined =>
   entry._tag === "Refused" && entry.expected !== undefined ? { expected: entry.expected, why: entry.why } : undefined
 
-/** A trial on a rung: what is begun in order, and told in that order. */
+/** A trial on a rung: jobs are started in order, and reported in that order. */
 interface Job<A, C extends string, M extends string> {
   readonly candidate: Candidate<A, C>
   readonly rung: number
   readonly outcome: Deferred.Deferred<Outcome<M> | Dropped, JournalError | EvaluatorLost>
 }
 
-/** What most of the trials without a result have in common, in words; `undefined` where there are none. */
+/** What most of the trials without a result have in common, in words; `undefined` if all have one. */
 const commonest = (records: ReadonlyArray<Record<unknown>>): string | undefined => {
   const counts = new Map<string, number>()
   for (const { outcome } of records) {
@@ -603,17 +611,18 @@ const commonest = (records: ReadonlyArray<Record<unknown>>): string | undefined 
   return first === undefined ? undefined : `${first[0]} (${first[1]} of ${records.length})`
 }
 
-/** A run as a span, which ends with all that it began. */
+/** A run as a span, which ends together with everything it started. */
 const watched = <A, E, R>(self: Effect.Effect<A, E, R>) => Span.within("Search.run")(Effect.scoped(self))
 
 /**
- * Runs a search, or goes on with the one in the journal, and gives what it found.
+ * Runs a search, or resumes the one in the journal, and returns what it found.
  *
- * A trial that fails is recorded, told to the strategy as such, and does not end the search. Interrupting the search stops the running
- * evaluations; the journal keeps everything else.
+ * A trial that fails is recorded and reported to the strategy as a failure; it does not end the search. Interrupting the search stops the
+ * running evaluations; the journal keeps everything else.
  *
- * Fails with `InvalidSearch` (a setting that makes no sense), `Infeasible` (constraints that nothing meets), `Unbuildable`, `OutputsMismatch` or `MeasuresMissing` (the seed point's network), `CostFailed`, a
- * `JournalError`, a `StrategyError`, `EvaluatorLost`, `SearchStuck`, or `NothingFound` where no trial gave a result.
+ * Fails with `InvalidSearch` (a setting that makes no sense), `Infeasible` (no point meets the constraints), `Unbuildable`,
+ * `OutputsMismatch` or `MeasuresMissing` (the seed point's network), `CostFailed`, a `JournalError`, a `StrategyError`, `EvaluatorLost`,
+ * `SearchStuck`, or `NothingFound` if no trial gave a result.
  */
 export const run = Effect.fnUntraced(function* <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
@@ -649,7 +658,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const watch = yield* Instruments.make
   const { space } = of
   const constraints = constraintsOf(of, options)
-  // A space whose networks cannot be built at all is told from one with some that cannot.
+  // Tell a space where no network can be built from one where only some cannot.
   if (of.isTrainable) yield* Effect.fromResult(ModelSpace.checked(Space.seedPoint(space))(of))
   yield* Effect.fromResult(ModelSpace.costsOf(Space.seedPoint(space))(of))
   const domain = yield* Effect.fromResult(Constrained.make(space, constraints))
@@ -667,7 +676,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const append: Journal["Service"]["append"] = (entry, training) => watch.journal(journal.append(entry, training))
   const recorded = recordedOf(stored)
   const begun = begunIn(stored)
-  // With fewer the best of them would be looked for among a part of what was trained.
+  // With fewer, the best would be chosen from only a part of what was trained.
   if (trials < begun)
     return yield* new InvalidSearch({
       option: "trials",
@@ -679,7 +688,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     given: `the strategy ${strategy.name}, which takes none`,
     expected: "one that is made with Kit, or has adopt"
   })
-  // Before the journal says that it will be so.
+  // Before the journal records it.
   if (options.retryFailed === true && strategy.adopt === undefined) return yield* takesNone
   const { handedOver, retries } = yield* givenIn(journal, stored, options.retryFailed ?? false)
   const { learnFrom = [], startWith = [] } = options
@@ -698,7 +707,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const slots = yield* Semaphore.make(Math.max(1, evaluator.concurrency))
   const jobs: Array<Job<A, C, M>> = []
   const records: Array<Record<A, C, M> | undefined> = []
-  /** The last rung that each came to. */
+  /** The last rung that each trial reached. */
   const reached = new Map<number, number>()
   /** The first job of every trial. */
   const first: Array<Job<A, C, M>> = []
@@ -708,7 +717,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   let best: Scored<A, C, M> | undefined
   const count = { accepted: 0, refusals: 0 }
   let exhausted = false
-  /** Nothing new is begun any more; whether anything was left undone by that. */
+  /** Nothing new is started any more, and whether that left anything undone. */
   let isAtEnd = false
   let over = false
 
@@ -719,7 +728,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const worth = worthOf<A, C, M>(of, objectives)
   const screen = share === undefined ? undefined : Screen.make(of, seed)
   const alreadyKnown = new Map<string, ReadonlyArray<number>>()
-  /** The candidate with what is known of it beside its costs. */
+  /** The candidate with what is known of it besides its costs. */
   const informed = Effect.fnUntraced(function* (
     hash: string,
     candidate: Screen.Candidate<A>
@@ -743,7 +752,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   const isOver = Effect.suspend(() => (isSpent() ? Effect.succeed(true) : timeIsUp))
 
   const refusalOf = ({ costs, point }: Candidate<A, C>): string | undefined => {
-    // What cannot be built costs infinitely much; where all costs are known, its graph need not be made once more.
+    // A network that cannot be built has infinite costs; if all costs are finite, its graph need not be built again.
     const look = () => (Object.values(costs).every(Number.isFinite) ? of.model(point) : ModelSpace.checked(point)(of))
     const network = of.isTrainable ? look() : undefined
     if (network !== undefined && Result.isFailure(network))
@@ -754,7 +763,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       : `it has ${violation.name} ${violation.value}, where the search allows ${Constraint.print(violation)}`
   }
 
-  /** What came of an evaluation, or why it is no result. */
+  /** The result of an evaluation, or why it does not count as one. */
   const scored = (
     candidate: Candidate<A, C>,
     evaluation: Evaluation,
@@ -767,7 +776,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         _tag: "Scored",
         evaluation: Fidelity.trained({
           measures,
-          // A rung's result is one of that many epochs, whether its evaluator says so or not.
+          // A rung's result counts as one after the rung's epochs, whether or not its evaluator says so.
           epochs: epochs ?? until ?? null,
           ...(stoppedAfter === undefined ? {} : { stoppedAfter })
         })(fidelity),
@@ -794,7 +803,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       seed: seedOf(seed, trial),
       ...(until === undefined || total === undefined ? {} : { epochs: total, until, keep: `trial-${trial}` })
     }
-    // Absent where there is one rung only.
+    // Absent if there is only one rung.
     const on = rung === 0 ? {} : { rung }
     const failed = (reason: Reason, detail: string) => new TrialFailed({ trial, reason, detail })
     const evaluated = Evaluators.evaluate(asked, (progress) => emit({ _tag: "Progress", candidate, progress }))(
@@ -835,7 +844,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return outcome
   })
 
-  /** Begins a job: its outcome is worked out beside everything else, after its entry (if it has one) is stored. */
+  /** Starts a job: once its entry (if any) is stored, its evaluation runs concurrently with everything else. */
   const begin = Effect.fnUntraced(function* (
     candidate: Candidate<A, C>,
     rung: number,
@@ -852,7 +861,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return job
   })
 
-  /** Begins a training when its turn has come, its entry (if it has one) before it; not if time is up by then. */
+  /** Starts a training when its turn comes, after its entry (if any), unless time is up by then. */
   const inTurn = Effect.fnUntraced(function* (candidate: Candidate<A, C>, rung: number, entry: Entry | undefined) {
     if (yield* timeIsUp) {
       isAtEnd = over = true
@@ -862,7 +871,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return yield* evaluate(candidate, rung)
   })
 
-  /** A trial's training on a rung, or what the journal has of it. */
+  /** A trial's training on a rung, or its outcome from the journal. */
   const trained = (
     candidate: Candidate<A, C>,
     rung: number,
@@ -874,7 +883,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       : Effect.succeed(outcomeOf(known, fidelity))
   }
 
-  /** A trial's point, where it is not the strategy's to say: it is tried again, was proposed by the strategy before, or is one to start with. */
+  /** A trial's point, if it does not come from the strategy: a retry, a proposal of the previous strategy, or a point to start with. */
   const given = (trial: number): Effect.Effect<A | undefined, JournalForeign> => {
     const again = retries.get(trial)
     const isBefore = handedOver !== undefined && trial < handedOver.trial && !handedOver.open.includes(trial)
@@ -894,7 +903,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   }
   const readPoint = (json: unknown) => ModelSpace.read(json)(of)
 
-  /** The next proposals, at most so many: given ones that follow one another, or the strategy's up to the next given one. */
+  /** The next proposals, up to this many: consecutive given ones, or the strategy's up to the next given one. */
   const proposalsOf = Effect.fnUntraced(function* (
     most: number
   ): Effect.fn.Return<ReadonlyArray<Proposed<A>>, SearchError> {
@@ -924,7 +933,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return yield* screened(proposals, most)
   })
 
-  /** Proposals, those that are left out with what was expected of them. */
+  /** Proposals; those that are left out come with their expected reward. */
   const screened = Effect.fnUntraced(function* (
     proposals: ReadonlyArray<Strategy.Proposal<A>>,
     most: number
@@ -972,7 +981,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       ...(again === undefined ? {} : { again })
     }
     const known = recorded.get(trial)?.proposal
-    // What the journal says of it holds, whoever proposes by now.
+    // The journal's record holds, whichever strategy proposes now.
     const left = known === undefined ? screenedNow : leftOutOf(known)
     if (known !== undefined && known.hash !== hash)
       return yield* new JournalForeign({
@@ -1030,7 +1039,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return yield* settle(undefined, trained(candidate, 0, known === undefined ? entry : undefined))
   })
 
-  /** Whether it is the best by now. */
+  /** Whether it is the best so far. */
   const compare = Effect.fnUntraced(function* (record: Scored<A, C, M>) {
     const { epochs } = scoreOf(record)
     const better = best === undefined ? 1 : Fidelity.compare(scoreOf(record), scoreOf(best))
@@ -1040,7 +1049,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     yield* emit({ _tag: "Best", record })
   })
 
-  /** Tells the screen, which says so where it is held to be something else by that. */
+  /** Reports a result to the screen, and emits an event if that changes the verdict. */
   const learned = Effect.fnUntraced(function* (candidate: Candidate<A, C>, reward: number) {
     if (screen === undefined) return
     const before = screen.verdict()
@@ -1050,7 +1059,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   })
 
   for (let told = 0; ; told++) {
-    // What is left out waits for nobody, and takes nobody's place.
+    // A proposal that was left out waits for nothing, and does not take up a place.
     const out = () => jobs.slice(told).filter(({ candidate }) => !leftOut.has(candidate.trial)).length
     while (out() < ahead) {
       const isAgain = retries.has(first.length)
@@ -1059,13 +1068,13 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       if (closed && promoted === undefined) break
       isAtEnd ||= yield* isOver
       if (promoted !== undefined) {
-        // What the journal holds is taken over, whatever the budget is by now.
+        // What the journal holds is taken over, whatever the budget is now.
         if (isAtEnd && recorded.get(promoted.trial)?.outcomes.has(promoted.rung) !== true) {
           over = true
           continue
         }
         const job = first[promoted.trial]
-        // The ladder knows of none but those that were begun.
+        // The ladder only knows trials that were started.
         if (job === undefined) break
         const { candidate } = job
         ladder.enter(promoted.rung)
@@ -1090,7 +1099,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const { candidate, rung } = next
     const { trial } = candidate
     const outcome = yield* Deferred.await(next.outcome)
-    // The search is at its end: nothing is proposed any more that would want to know.
+    // The search is ending: no later proposal would use this.
     if (outcome._tag === "Dropped") continue
     const record = { ...candidate, outcome }
     records[trial] = record
@@ -1100,7 +1109,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       const { objectives } = worth(record)
       const ended = record.outcome.evaluation.stoppedAfter !== undefined
       if (isFirstOfItsKind) ladder.told(rung, { trial, objectives, ended })
-      // Once a trial, after the first rung: what it is told is of one fidelity.
+      // Once per trial, after the first rung, so that all reported results have the same fidelity.
       if (rung === 0)
         yield* watch.strategy(
           strategy.tell([
@@ -1120,7 +1129,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
         )
     }
   }
-  // With more trials others may go on to a rung than before: what was found on it stays, and counts.
+  // With more trials, different ones may go on to a rung than before. The results already found on it stay, and count.
   for (const [trial, { outcomes }] of recorded) {
     const known = records[trial]
     const entry = [...outcomes.values()].findLast(
@@ -1138,7 +1147,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       cause: commonest(ended) ?? (over ? "it was ended before any" : "the strategy proposed none")
     })
   const beliefs = strategy.believed === undefined ? [] : yield* watch.strategy(strategy.believed)
-  // What the screen left out has no result.
+  // A proposal that the screen left out has no result.
   const [believed] = beliefs.flatMap(({ high, low, reward: worth, trial }): ReadonlyArray<Believed<A, C, M>> => {
     const record = records[trial]
     return record !== undefined && isScored(record) ? [{ record, reward: worth, low, high }] : []
@@ -1162,12 +1171,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   return found
 }, watched)
 
-/** Costs as JSON has them: what is infinite is left out. */
+/** Costs in a form that JSON can hold: infinite ones are left out. */
 const finite = (costs: Readonly<globalThis.Record<string, number>>): Readonly<globalThis.Record<string, number>> =>
   Object.fromEntries(Object.entries(costs).filter(([, value]) => Number.isFinite(value)))
 
 /**
- * As `run`, as a stream of what happens; the last event is `Done`. Interrupting the stream stops the search.
+ * Like `run`, as a stream of events; the last one is `Done`. Interrupting the stream stops the search.
  *
  * @example
  * ```ts

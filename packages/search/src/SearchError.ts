@@ -22,7 +22,7 @@ export class SearchStuck extends Schema.TaggedError<SearchStuck>()("SearchStuck"
   }
 }
 
-/** A network that was tested is trained once more, as its files are gone, and is another one now. */
+/** A network that was tested had to be trained again because its files are gone, and came out different. */
 export class NotReproduced extends Schema.TaggedError<NotReproduced>()("NotReproduced", {
   trial: Schema.Int,
   measure: Schema.String,
@@ -37,7 +37,7 @@ export class NotReproduced extends Schema.TaggedError<NotReproduced>()("NotRepro
 /** No trial gave a result, so there is no best one. */
 export class NothingFound extends Schema.TaggedError<NothingFound>()("NothingFound", {
   trials: Schema.Int,
-  /** The commonest cause, in words. */
+  /** The most common cause, in words. */
   cause: Schema.String
 }) {
   override get message() {

@@ -1,13 +1,14 @@
 /**
- * A search's figures as Effect's metrics: trials by what came of them, failures by their reason, what waits and what runs, and where the time goes. They are counted where somebody asks for them
- * (`Wanted`), as `Telemetry.layer` does in an environment that says where metrics go.
+ * A search's figures as Effect metrics: trials by outcome, failures by reason, what is waiting and what is running, and where the time
+ * goes. They are recorded only where they are wanted (`Wanted`), which `Telemetry.layer` switches on in an environment that says where to
+ * send metrics.
  */
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import type { Reason } from "./Trial.ts"
 
 /**
- * Whether searches count. Default false.
+ * Whether searches record metrics. Default false.
  *
  * @example
  * ```ts
@@ -42,7 +43,7 @@ export const Wanted: Context.Reference<boolean> = Context.Reference<boolean>("@u
 
 const counts = Metric.counter("uninet.search.trials", { description: "Trials by what came of them", incremental: true })
 
-/** A counter of trials with the attribute `outcome`. In a search on rungs a trial counts once on each. */
+/** A counter of trials with the attribute `outcome`. In a search with rungs, a trial counts once on each. */
 export const trials = (outcome: "scored" | "failed" | "refused" | "repeated") =>
   Metric.withAttributes(counts, { outcome })
 
@@ -61,9 +62,9 @@ const time = Metric.counter("uninet.search.time", {
   incremental: true
 })
 
-/** A counter of seconds with the attribute `phase`. Evaluations that run at the same time add up. */
+/** A counter of seconds with the attribute `phase`. Concurrent evaluations add up. */
 export const seconds = (phase: "strategy" | "journal" | "training") =>
   Metric.withAttributes(time, { phase, time_unit: "seconds" })
 
-/** The best trial's reward, among those of the most epochs. */
+/** The best trial's reward, among those with the most epochs. */
 export const best = Metric.gauge("uninet.search.best_reward", { description: "Reward of the best trial so far" })

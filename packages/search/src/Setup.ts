@@ -1,8 +1,9 @@
 /**
- * What a search evaluates with, from plain data and the config module: the same in the driver and in every worker, in whichever process or
- * machine that is.
+ * How a search evaluates, from plain data and the config module. It is the same in the driver and in every worker, in any process or
+ * machine.
  *
- * `Setup.module` is a worker's module (for `WorkerEvaluator` and the cluster's workers) whose options are `Settings`, for spaces that a config module gives.
+ * `Setup.module` is a module for workers (of `WorkerEvaluator` and of the cluster), with `Settings` as its options, for spaces that a
+ * config module gives.
  */
 import { type DataError, Dataset, Datasets } from "@uninet/data"
 import { Facts, type ModelSpace, Recipe } from "@uninet/model-space"
@@ -20,20 +21,20 @@ import * as SpaceSource from "./SpaceSource.ts"
 import * as TrainingEvaluator from "./TrainingEvaluator.ts"
 import { detailOf } from "./internal/detail.ts"
 
-/** Everything that a worker process needs to be told to evaluate trials of a search, as plain JSON. */
+/** Everything that a worker process needs in order to evaluate trials of a search, as plain JSON. */
 export const Settings = Schema.Struct({
-  /** The config module's address and its version when the search began; `null` where there is none. */
+  /** The config module's address and its version when the search began; `null` if there is none. */
   config: Schema.NullOr(Schema.Struct({ url: Schema.String, version: Schema.String })),
   /** What is searched. */
   space: SpaceSource.SpaceSource,
-  /** A data set's name or folder, or a module with one of its own; `null` for the config module's own. */
+  /** A data set's name or folder, or a module with its own data set; `null` for the config module's. */
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe,
   /** Whether images of a folder that cannot be read are left out. Absent: no. */
   skipBad: Schema.optionalKey(Schema.Boolean),
-  /** A folder for trainings that are to be gone on with. Absent: none is kept. */
+  /** A folder for trainings that are to be continued. Absent: none are kept. */
   checkpoints: Schema.optionalKey(Schema.String),
-  /** Under what trials have to be trained, wherever that is: data content, software, engine, machine. Absent: under any. */
+  /** The surroundings that trials have to be trained under, wherever they run: data content, software, engine, machine. Absent: any. */
   surroundings: Schema.optionalKey(Surroundings.Surroundings)
 })
 export type Settings = typeof Settings.Type
@@ -42,7 +43,7 @@ export type Settings = typeof Settings.Type
 export const toJson = (settings: Settings): Schema.Json =>
   Schema.decodeSync(Schema.fromJsonString(Schema.Json))(JSON.stringify(Schema.encodeSync(Settings)(settings)))
 
-/** The config that the settings name; fails with `ConfigChanged` where it is another one by now. */
+/** The config that the settings name; fails with `ConfigChanged` if it has changed since. */
 export const configOf = Effect.fnUntraced(function* ({
   config
 }: Pick<Settings, "config">): Effect.fn.Return<Config.Loaded | undefined, ConfigError> {
@@ -53,7 +54,7 @@ export const configOf = Effect.fnUntraced(function* ({
   return loaded
 })
 
-/** A layer of the config's own, its failure named by the field. */
+/** A layer from the config; its failure names the field. */
 const own = <A, R>(loaded: Pick<Config.Loaded, "path">, field: string, layer: Layer.Layer<A, unknown, R>) =>
   Layer.catchCause(layer, (cause) =>
     Layer.effectContext(
@@ -61,7 +62,7 @@ const own = <A, R>(loaded: Pick<Config.Loaded, "path">, field: string, layer: La
     )
   )
 
-/** A module's data set: its default export, or the field of a config. */
+/** A module's data set: its default export, or a field of its config. */
 const datasetIn = (path: string): Layer.Layer<Dataset.Dataset, DataError.DataError | ConfigError> =>
   Layer.unwrap(
     Effect.gen(function* (): Effect.fn.Return<
@@ -79,7 +80,7 @@ const datasetIn = (path: string): Layer.Layer<Dataset.Dataset, DataError.DataErr
     })
   )
 
-/** The layer of a data set: of a name, a folder or a module; of `null`, the config's own. */
+/** The layer of a data set: by name, folder or module; for `null`, the config's. */
 export const dataset = (
   loaded: Config.Loaded | undefined,
   name: string | null,
@@ -92,9 +93,9 @@ export const dataset = (
 }
 
 /**
- * The space that is searched, for the data set at hand.
+ * The space to search, for the data set in use.
  *
- * Fails with `ConfigChanged` where its module is another one by now than when the search began.
+ * Fails with `ConfigChanged` if its module has changed since the search began.
  */
 export const space = (known: SpaceSource.Known = {}) =>
   Effect.fnUntraced(function* (
@@ -109,7 +110,7 @@ export const space = (known: SpaceSource.Known = {}) =>
 
 type Needs = Trainer | Dataset.Dataset | Runtime
 
-/** The layer of a data set and of a trainer on it, on an engine. */
+/** The layer of a data set and of a trainer for it, on an engine. */
 export const training = <E = never>(
   loaded: Config.Loaded | undefined,
   name: string | null,
@@ -118,7 +119,7 @@ export const training = <E = never>(
 ): Layer.Layer<Needs, DataError.DataError | ConfigError | E> =>
   Trainer.layer.pipe(Layer.provideMerge(Layer.mergeAll(dataset(loaded, name, options), engine)))
 
-/** The config's own evaluator; where it gives no weights and they are wanted, as at the end of a search, by training. */
+/** The config's own evaluator. Where it gives no weights and they are wanted, as at the end of a search, the network is trained instead. */
 const ownEvaluator = (
   loaded: Config.Loaded,
   ownLayer: Layer.Layer<Evaluator, unknown, Needs>,
@@ -141,19 +142,19 @@ const ownEvaluator = (
     })
   )
 
-/** What trains, and on what. */
+/** The engine, and what else a training uses. */
 export interface EvaluatorOptions {
-  /** Default: ONNX Runtime on the processor. */
+  /** Default: ONNX Runtime on the CPU. */
   readonly engine?: Layer.Layer<Runtime, unknown>
-  /** Default: no space is known by a name. */
+  /** Default: no space is known by name. */
   readonly known?: SpaceSource.Known
-  /** What measures trained networks beside their task. Default: nothing. */
+  /** Additional measures of trained networks, besides their task's. Default: none. */
   readonly also?: Effect.Effect<TrainingEvaluator.Also, never, Dataset.Dataset>
   /** The network that the recipe's `distillation` learns from. Default: none. */
   readonly teacher?: Effect.Effect<Teacher.Teacher, unknown, Dataset.Dataset>
 }
 
-/** Trials of other data, or from another engine, are no results of this search. */
+/** Trials on other data, or from another engine, are not results of this search. */
 export class SurroundingsDiffer extends Schema.TaggedError<SurroundingsDiffer>()("SurroundingsDiffer", {
   what: Schema.String,
   search: Schema.String,
@@ -164,7 +165,7 @@ export class SurroundingsDiffer extends Schema.TaggedError<SurroundingsDiffer>()
   }
 }
 
-/** Fails where this process would train under others than the search. */
+/** Fails if this process would train under different surroundings from the search's. */
 const agreed = Effect.fnUntraced(function* ({ surroundings }: Pick<Settings, "surroundings">) {
   if (surroundings === undefined) return
   const found = Surroundings.difference([surroundings], yield* Surroundings.here)
@@ -172,7 +173,7 @@ const agreed = Effect.fnUntraced(function* ({ surroundings }: Pick<Settings, "su
     return yield* new SurroundingsDiffer({ what: found.what, search: found.before, here: found.now })
 })
 
-/** What evaluates trials in this process: the config's own evaluator, or training by the recipe. */
+/** Evaluates trials in this process: with the config's own evaluator, or by training with the recipe. */
 export const evaluator = (
   settings: Settings,
   { also, engine = OnnxRuntime.cpu(), known = {}, teacher }: EvaluatorOptions = {}
@@ -200,7 +201,7 @@ export const evaluator = (
     })
   )
 
-/** The module that workers import: its default export makes an evaluator from `Settings`. */
+/** The module that workers import. Its default export makes an evaluator from `Settings`. */
 export const module = new URL(
   import.meta.url.endsWith(".ts") ? "./internal/setup.ts" : "./internal/setup.js",
   import.meta.url

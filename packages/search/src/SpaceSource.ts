@@ -1,8 +1,8 @@
 /**
- * Where a space comes from, as data: what a worker process, another machine or a command of next week needs to have the same space again.
+ * Where a space comes from, as data: what a worker process, another machine or a later command needs to get the same space again.
  *
- * A module's default export is a `ModelSpace`, a function that makes one for a data set's `Facts`, or a config (`defineConfig`) with such a `space`. A function of two
- * parameters is given the source's `only` as well: then its space can be restricted.
+ * A module's default export is a `ModelSpace`, a function that makes one for a data set's `Facts`, or a config (`defineConfig`) with such a
+ * `space`. A function with two parameters also receives the source's `only`, which allows its space to be restricted.
  */
 import { type Facts, ModelSpace } from "@uninet/model-space"
 import * as Effect from "effect/Effect"
@@ -13,22 +13,22 @@ import * as Config from "./Config.ts"
 import type { ConfigError } from "./ConfigError.ts"
 import { detailOf } from "./internal/detail.ts"
 
-/** Candidates that alone are left of a space, by the space's own names: `{ operators: ["Conv", "DWConv"] }`. */
+/** The only candidates to keep in a space, by the space's own names: `{ operators: ["Conv", "DWConv"] }`. */
 export const Only = Schema.Record(Schema.String, Schema.Array(Schema.Union([Schema.String, Schema.Finite])))
 export type Only = typeof Only.Type
 
-/** A space that is known by a name, or a module's; whole, or what is left of it with some candidates only. */
+/** A space known by a name, or a module's; whole, or restricted to some candidates. */
 export const SpaceSource = Schema.TaggedUnion({
   Named: { name: Schema.String, only: Schema.optionalKey(Only) },
-  /** The module's file, and its version: a config's own, or a digest of the module's text. */
+  /** The module's file and its version: a config's own, or a digest of the module's text. */
   Module: { path: Schema.String, version: Schema.String, only: Schema.optionalKey(Only) }
 })
 export type SpaceSource = typeof SpaceSource.Type
 
-/** Spaces by their names, each made for the examples at hand. */
+/** Spaces by name, each made for the examples at hand. */
 export type Known = Readonly<Record<string, Config.SpaceFor>>
 
-/** A space that is asked for by a name that nobody knows. */
+/** A space was asked for by an unknown name. */
 export class NoSpace extends Schema.TaggedError<NoSpace>()("NoSpace", {
   name: Schema.String,
   known: Schema.Array(Schema.String)
@@ -39,7 +39,7 @@ export class NoSpace extends Schema.TaggedError<NoSpace>()("NoSpace", {
   }
 }
 
-/** What a module or a name stands for is no space, or none for these examples. */
+/** A module or a name gives no space, or none for these examples. */
 export class SpaceUnusable extends Schema.TaggedError<SpaceUnusable>()("SpaceUnusable", {
   /** The name or the module's file. */
   from: Schema.String,
@@ -50,17 +50,17 @@ export class SpaceUnusable extends Schema.TaggedError<SpaceUnusable>()("SpaceUnu
   }
 }
 
-/** What finding a space fails with. */
+/** The errors of finding a space. */
 export type SpaceError = NoSpace | SpaceUnusable | ConfigError
 
-/** Whether a text names a module's file and nothing that is known by a name. */
+/** Whether a text names a module's file rather than a space known by name. */
 export const isModule = (text: string): boolean => /\.[cm]?[jt]s$/.test(text)
 
-/** The source of a module's file, as it is now. */
+/** The source for a module's file, as it is now. */
 export const ofModule = (path: string): Effect.Effect<SpaceSource, ConfigError> =>
   Effect.map(Config.importModule(path), ({ path, version }) => SpaceSource.cases.Module.make({ path, version }))
 
-/** What stands for a space in a module: its default export, or the field of a config. */
+/** A module's space: its default export, or a field of its config. */
 const spaceIn = (path: string) =>
   Effect.gen(function* () {
     const module = yield* Config.importModule(path)
@@ -77,7 +77,7 @@ const spaceIn = (path: string) =>
   })
 
 /**
- * The space of a source for examples of these facts.
+ * The space of a source, for examples with these facts.
  *
  * Fails with `NoSpace`, `SpaceUnusable`, or a `ConfigError` of its module.
  *

@@ -1,20 +1,20 @@
 /**
- * OpenTelemetry, where its standard environment variables say where to (`OTEL_EXPORTER_OTLP_ENDPOINT`, …): spans of a search, its trials and their epochs, and the metrics of searches and trainings. Where they say
- * nothing, nothing is loaded, made or sent.
+ * OpenTelemetry export, if its standard environment variables say where to send it (`OTEL_EXPORTER_OTLP_ENDPOINT`, …): spans of a search,
+ * its trials and their epochs, and the metrics of searches and trainings. If they are not set, nothing is loaded, made or sent.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 
-/** Variables by their names. */
+/** Variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** An empty one counts as none, by the specification. */
+/** By the specification, an empty variable counts as unset. */
 const given = (environment: Environment, name: string): string | undefined => {
   const value = environment[name]?.trim()
   return value === "" ? undefined : value
 }
 
-/** Whether a signal is to be sent: spans and metrics are unless said otherwise, logs where they are asked for. */
+/** Whether a signal is to be sent: spans and metrics unless switched off, logs if they are asked for. */
 export const wants = (environment: Environment, signal: "TRACES" | "METRICS" | "LOGS"): boolean =>
   given(environment, "OTEL_SDK_DISABLED")?.toLowerCase() !== "true" &&
   (given(environment, `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`) ?? given(environment, "OTEL_EXPORTER_OTLP_ENDPOINT")) !==
@@ -23,14 +23,15 @@ export const wants = (environment: Environment, signal: "TRACES" | "METRICS" | "
     .split(",")
     .some((each) => each.trim().toLowerCase() === "otlp")
 
-/** Whether an environment asks for anything. Default: that of this process. */
+/** Whether an environment asks for telemetry at all. Default: this process's environment. */
 export const isConfigured = (environment: Environment = process.env): boolean =>
   (["TRACES", "METRICS", "LOGS"] as const).some((signal) => wants(environment, signal))
 
 /**
- * Sends spans and metrics on as an environment says, those that are still there when its scope ends, too. Settings that cannot be read are said in a warning, and nothing is sent.
+ * Sends spans and metrics as an environment says, including those still pending when the scope ends. Settings that cannot be read cause a
+ * warning, and nothing is sent.
  *
- * The processes of `WorkerEvaluator` do so by themselves, and go on with the trace of the trial that they are given.
+ * The processes of `WorkerEvaluator` do this by themselves, and continue the trace of the trial that they are given.
  *
  * @example
  * ```ts
@@ -57,7 +58,7 @@ export const layerFrom = (environment: Environment): Layer.Layer<never> =>
   )
 
 /**
- * As this process's environment says when it is provided.
+ * Follows this process's environment at the time it is provided.
  *
  * @example
  * ```ts

@@ -1,28 +1,28 @@
-/** How a trial was trained: its learning curve, where, and when. It decides nothing: a search of which all of it is lost is the same search. */
+/** How a trial was trained: its learning curve, where, and when. It decides nothing: a search that lost all of it is still the same search. */
 import * as Schema from "effect/Schema"
 import { hostname } from "node:os"
 
-/** A value that an epoch may lack: it was not validated, or the loss was no number any more. */
+/** A value that an epoch may lack: the epoch was not validated, or the loss was no longer a number. */
 const Value = Schema.NullOr(Schema.Finite)
 
-/** How a training went, epoch by epoch. All lists are of one length. */
+/** How a training went, epoch by epoch. All lists have the same length. */
 export const Curve = Schema.Struct({
-  /** Epochs trained by then, ascending: 1 is the end of the first. */
+  /** Epochs trained so far, ascending: 1 is the end of the first. */
   epochs: Schema.Array(Schema.Finite),
-  /** The training loss, a mean over the epoch's steps. */
+  /** The training loss, averaged over the epoch's steps. */
   loss: Schema.Array(Value),
   /** The task's measures on the validation split, by name; `null` after epochs that were not validated. */
   measures: Schema.Record(Schema.String, Schema.Array(Value))
 })
 export type Curve = typeof Curve.Type
 
-/** Who evaluates: a process, and the engine in it. */
+/** What ran the evaluation: a process, and the engine in it. */
 export const Place = Schema.Struct({
   /** The machine's name. */
   host: Schema.String,
-  /** The process's number on it: workers of one machine have different ones. */
+  /** The process's number on that machine; the workers of one machine have different ones. */
   process: Schema.Int,
-  /** The engine with its version, such as `onnxruntime 1.30.0 cpu`. Absent where nothing is trained, or nobody says. */
+  /** The engine with its version, such as `onnxruntime 1.30.0 cpu`. Absent if nothing is trained, or if it is not known. */
   engine: Schema.optionalKey(Schema.String),
   /** What the engine computes with, such as `cpu` or `webgpu`. */
   device: Schema.optionalKey(Schema.String),
@@ -31,16 +31,16 @@ export const Place = Schema.Struct({
 })
 export type Place = typeof Place.Type
 
-/** How one evaluation came about. */
+/** How one evaluation was done. */
 export const Training = Schema.Struct({
   place: Place,
-  /** Milliseconds since 1970, by the clock of its machine. */
+  /** Milliseconds since 1970, by that machine's clock. */
   begun: Schema.Finite,
   /** When it ended, in milliseconds since 1970. */
   ended: Schema.Finite,
   /**
-   * Epochs of this evaluation alone: on a later rung, those since the one before (`joined`). Absent where nothing is trained. One that went on from a checkpoint after its worker was lost begins
-   * there.
+   * The epochs of this evaluation only: on a later rung, those since the rung before (`joined`). Absent if nothing is trained. A training
+   * that continued from a checkpoint after its worker was lost begins there.
    */
   curve: Schema.optionalKey(Curve)
 })
@@ -48,7 +48,7 @@ export type Training = typeof Training.Type
 
 /** This process. */
 export const here = (engine: Omit<Place, "host" | "process"> = {}): Place => ({
-  // A page has neither.
+  // A page in a browser has neither.
   host: globalThis.process === undefined ? "browser" : hostname(),
   process: globalThis.process === undefined ? 0 : process.pid,
   ...engine
@@ -56,9 +56,9 @@ export const here = (engine: Omit<Place, "host" | "process"> = {}): Place => ({
 
 /** Collects a curve while a training runs. */
 export interface Recorder {
-  /** A step of an epoch that is counted from 0. */
+  /** Records a step of an epoch, counted from 0. */
   readonly step: (epoch: number, loss: number) => void
-  /** The end of an epoch that was validated: its mean loss, and what was measured. */
+  /** Records the end of a validated epoch: its mean loss, and its measures. */
   readonly epoch: (epoch: number, loss: number, measures: Readonly<Record<string, number>>) => void
   readonly curve: () => Curve
 }
@@ -66,7 +66,7 @@ export interface Recorder {
 const valueOf = (value: number | undefined) => (value !== undefined && Number.isFinite(value) ? value : null)
 
 /**
- * A curve of no epochs yet.
+ * A curve without epochs.
  *
  * @example
  * ```ts
@@ -117,7 +117,7 @@ export const recorder = (): Recorder => {
 }
 
 /**
- * The curve of a training that was gone on with: of an epoch that several have, the last one's values.
+ * The curve of a training that was continued. If several parts contain the same epoch, the last one's values count.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** The evaluator that trains: in this process, or in every worker of a pool. */
+/** The evaluator that trains networks: in this process, or in every worker of a pool. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { ModelSpace, type Recipe } from "@uninet/model-space"
@@ -23,36 +23,39 @@ import { Evaluator, EvaluatorLost, pointOf, type Report } from "./Evaluator.ts"
 import { here, recorder, type Recorder, type Training } from "./Training.ts"
 import { type Evaluated, type Trial, TrialFailed, type Weights } from "./Trial.ts"
 
-/** A trained network, as it is measured. */
+/** A trained network to be measured. */
 export interface Trained {
   readonly network: ModelSpace.Trainable
-  /** Those of the best validation. */
+  /** The weights with the best validation. */
   readonly weights: Weights
-  /** That it was trained by. */
+  /** The recipe it was trained by. */
   readonly recipe: Recipe.Recipe
 }
 
-/** What is found of a trained network beside the measures of its task (`Task.also`), by name. */
+/** Measures of a trained network besides those of its task (`Task.also`), by name. */
 export type Also = (
   trained: Trained
 ) => Effect.Effect<Readonly<Record<string, number>>, { readonly _tag: string; readonly message: string }>
 
 /** How trials are trained, and where their checkpoints are. */
 export interface Options {
-  /** How every trial is trained. What its point says goes before it, and a trial's own epochs before both. */
+  /** How every trial is trained. The point's own settings override it, and a trial's own epochs override both. */
   readonly recipe: Recipe.Recipe
   /**
-   * A folder for the checkpoints of trials that are to be gone on with (`Trial.keep`). Where it is missing, they are trained from the start
-   * each time, to the same result.
+   * A folder for the checkpoints of trials that are to be continued (`Trial.keep`). Without it, they are trained from the start each time,
+   * with the same result.
    */
   readonly checkpoints?: string
-  /** Measures every network after its training, but not one that is trained on the validation examples as well. On a rung it needs `checkpoints`. Default: nothing is measured. */
+  /**
+   * Additional measures for every network after its training, except for one that is trained on the validation examples as well. With rungs
+   * this needs `checkpoints`. Default: nothing is measured.
+   */
   readonly also?: Also
   /** The network that the recipe's `distillation` learns from. Default: none. */
   readonly teacher?: Teacher.Teacher
 }
 
-/** What says nothing of a network: the data, and the disk of this machine. */
+/** Errors that say nothing about the network: from the data, and from this machine's disk. */
 const blameless: ReadonlyArray<TrainError["_tag"]> = [
   "CheckpointNotWritten",
   "ClassMismatch",
@@ -74,7 +77,7 @@ const lost = (index: number, problem: string) =>
 
 const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 
-/** What a training has come to: its best validation so far, after so many epochs. */
+/** How far a training has got: its best validation so far, after this many epochs. */
 interface Reached {
   readonly epochs: number
   readonly best: Score
@@ -82,7 +85,7 @@ interface Reached {
 
 const evaluatedOf = ({ best, epochs }: Reached): Evaluated => ({ measures: best.measures, epochs })
 
-/** Whether an event is the last one that is wanted: the end of the epoch, and its checkpoint where one is kept. */
+/** Whether an event is the last one needed: the end of the epoch, or its checkpoint if one is kept. */
 const endsAt = (until: number, kept: boolean) => {
   let reached = false
   return (event: TrainEvent.TrainEvent) => {
@@ -97,7 +100,7 @@ const progressOf = (event: TrainEvent.Step, until: number, epochs: number) => ({
   examplesPerSecond: event.examplesPerSecond
 })
 
-/** Trains a trial, from its checkpoint where it has one. */
+/** Trains a trial, from its checkpoint if it has one. */
 const train = Effect.fnUntraced(function* (
   trainer: Trainer["Service"],
   network: ModelSpace.Trainable,
@@ -117,10 +120,10 @@ const train = Effect.fnUntraced(function* (
     store === undefined
       ? undefined
       : Option.getOrUndefined(Option.map(yield* Effect.option(store.latest), ({ checkpoint }) => checkpoint))
-  // One that is beyond what is asked for does not know any more what it was then.
+  // A checkpoint from beyond the requested epochs no longer has the state from back then.
   const kept = found !== undefined && found.state.epoch <= until ? found : undefined
   const bestBefore = kept?.state.selection.best?.validation
-  /** Whether it is there already: then it is only seen whether it is this training's. */
+  /** Whether the training is already there: then the only check is that it is the same training. */
   const isDone = kept?.state.epoch === until && bestBefore !== undefined && until < epochs && !keepWeights
 
   let trained: Weights | undefined
@@ -132,7 +135,7 @@ const train = Effect.fnUntraced(function* (
         trainOn,
         ...(teacher === undefined ? {} : { teacher }),
         ...(store === undefined ? {} : { checkpoints: { store, everySeconds: 30 } }),
-        // Whether it is kept somewhere or not, the result is the same.
+        // The result is the same whether or not a checkpoint is kept.
         ...(keep === undefined && trial.until === undefined ? {} : { validateEveryEpoch: true }),
         ...(resume === undefined ? {} : { resume })
       })
@@ -169,7 +172,7 @@ const train = Effect.fnUntraced(function* (
             const { validation, weights } = event.best
             trained = weights
             return Effect.succeed({
-              // One that stopped early has had what it was given: a result of this rung and of no later one.
+              // A trial that stopped early has used up what it was given: this is a result for this rung and for no later one.
               ...evaluatedOf({ epochs: until, best: validation }),
               ...(event.stoppedEarly ? { stoppedAfter: event.epochs } : {}),
               ...(keepWeights ? { weights } : {})
@@ -177,7 +180,7 @@ const train = Effect.fnUntraced(function* (
           }
         )
       )
-  // A checkpoint of another recipe or data set, or from another machine: this training begins anew.
+  // A checkpoint of another recipe or data set, or from another machine: this training starts afresh.
   const last = yield* Effect.catchTag(fit(kept), ["CheckpointMismatch", "CheckpointMixed"], () => fit(undefined))
   if (also === undefined || last === undefined || trainOn !== "train") return last
   const saved = trained === undefined && store !== undefined ? yield* Effect.option(store.latest) : Option.none()
@@ -196,9 +199,9 @@ const train = Effect.fnUntraced(function* (
 })
 
 /**
- * Trains the network of each point from fresh weights and gives the task's measures on the validation split.
+ * Trains the network of each point from fresh weights and returns the task's measures on the validation split.
  *
- * One at a time: an engine runs one training step with all its threads. `WorkerEvaluator` runs several beside one another.
+ * One at a time: an engine runs one training step with all its threads. `WorkerEvaluator` runs several in parallel.
  *
  * @example
  * ```ts
@@ -224,9 +227,9 @@ export const layer = <A, C extends string, M extends string>(
     Evaluator,
     Effect.gen(function* () {
       const trainer = yield* Trainer
-      // What it trains for is its span, and not what this layer is made in.
+      // The parent span is that of the training, not the one in which this layer was built.
       const services = Span.without(yield* Effect.context<FileSystem.FileSystem | Path.Path>())
-      // Who trains is no part of a result: not to be known is no failure.
+      // The engine's name is not part of a result, so it is no failure if it is not known.
       const engine = yield* Effect.catchDefect(
         Effect.suspend(() => trainer.engine ?? Effect.succeed({})),
         () => Effect.succeed({})

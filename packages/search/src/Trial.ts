@@ -1,48 +1,48 @@
-/** One trial of a search: what is asked of an evaluator, what it gives back, and how it can fail. */
+/** One trial of a search: what an evaluator is asked, what it returns, and how it can fail. */
 import * as Schema from "effect/Schema"
 import { Training } from "./Training.ts"
 
-/** A point to be evaluated. Plain data: it crosses to worker processes and machines as it is. */
+/** A point to evaluate. Plain data, which can be sent to worker processes and machines as it is. */
 export const Trial = Schema.Struct({
-  /** Counted from 0 in the order in which the strategy proposed. */
+  /** Counted from 0, in the order of the strategy's proposals. */
   index: Schema.Int,
   /** The point in the JSON form of the space, which decodes it. */
   point: Schema.Json,
-  /** Decides everything random in the evaluation. Derived from the search's seed and the index alone. */
+  /** Seeds everything random in the evaluation. Derived only from the search's seed and the index. */
   seed: Schema.String,
-  /** Epochs to train in place of the evaluator's own, if it trains. */
+  /** Epochs to train instead of the evaluator's own number, if it trains. */
   epochs: Schema.optionalKey(Schema.Int),
   /**
-   * Epochs after which to stop and give a result, on the way to all of them: the fidelity of that result. Asked again with more, the training goes on
-   * where it stopped, if the evaluator kept it.
+   * Epochs after which to stop and return a result, before the training is complete: the fidelity of that result. When asked again with
+   * more, the training continues where it stopped, if the evaluator kept it.
    */
   until: Schema.optionalKey(Schema.Int),
-  /** A name under which the training may keep itself, to be gone on with. Default: it is not kept. */
+  /** A name under which the training may be kept, to be continued later. Default: it is not kept. */
   keep: Schema.optionalKey(Schema.String),
   /** The examples to train on. Default `train`. */
   trainOn: Schema.optionalKey(Schema.Literals(["train", "train+validation"])),
-  /** Whether the trained weights are to be given back. */
+  /** Whether to return the trained weights. */
   keepWeights: Schema.optionalKey(Schema.Boolean)
 })
 export type Trial = typeof Trial.Type
 
-/** How far an evaluation is. */
+/** How far an evaluation has got. */
 export const Progress = Schema.Struct({
-  /** Share that is done, 0 … 1. */
+  /** The share that is done, 0 … 1. */
   done: Schema.Finite,
-  /** The training loss at this moment. */
+  /** The current training loss. */
   loss: Schema.optionalKey(Schema.Finite),
   examplesPerSecond: Schema.optionalKey(Schema.Finite)
 })
 export type Progress = typeof Progress.Type
 
-/** What an evaluation found out. */
+/** The result of an evaluation. */
 export const Evaluation = Schema.Struct({
-  /** The task's measures on the validation split, by name. Empty where there was nothing to validate on. */
+  /** The task's measures on the validation split, by name. Empty if there was nothing to validate on. */
   measures: Schema.Record(Schema.String, Schema.Finite),
-  /** The fidelity: epochs trained. Measures of different fidelities are not to be compared. `null` where nothing is trained. */
+  /** The fidelity: epochs trained. Do not compare measures of different fidelities. `null` if nothing is trained. */
   epochs: Schema.NullOr(Schema.Finite),
-  /** Epochs after which the recipe's early stopping ended the training, where that was before them. */
+  /** Epochs after which the recipe's early stopping ended the training, if it stopped before the end. */
   stoppedAfter: Schema.optionalKey(Schema.Int)
 })
 export type Evaluation = typeof Evaluation.Type
@@ -50,7 +50,7 @@ export type Evaluation = typeof Evaluation.Type
 /** A network's parameters and running statistics, by name. */
 export type Weights = ReadonlyMap<string, Float32Array>
 
-/** An evaluation, with the weights where the trial asked for them and the evaluator has any, and how it came about where the evaluator says. */
+/** An evaluation, with the weights if the trial asked for them and the evaluator has any, and how it was done if the evaluator says so. */
 export interface Evaluated extends Evaluation {
   readonly weights?: Weights
   readonly training?: Training
@@ -59,11 +59,11 @@ export interface Evaluated extends Evaluation {
 /**
  * Why a trial failed.
  *
- * - `Failed`: the evaluator said so, such as a network that cannot be trained.
+ * - `Failed`: the evaluator reported a failure, such as a network that cannot be trained.
  * - `Diverged`: the loss became infinite or not a number.
  * - `Crashed`: the worker process ended, or the evaluator has a defect.
  * - `TimedOut`: it took longer than the limit.
- * - `OutOfMemory`: it took more memory than the limit, or than there was.
+ * - `OutOfMemory`: it used more memory than the limit, or than there was.
  */
 export const Reason = Schema.Literals(["Failed", "Diverged", "Crashed", "TimedOut", "OutOfMemory"])
 export type Reason = typeof Reason.Type
@@ -73,7 +73,7 @@ export class TrialFailed extends Schema.TaggedError<TrialFailed>()("TrialFailed"
   trial: Schema.Int,
   reason: Reason,
   detail: Schema.String,
-  /** How far it came, where its evaluator says. */
+  /** How far it got, if its evaluator says so. */
   training: Schema.optionalKey(Training)
 }) {
   override get message() {
@@ -91,7 +91,7 @@ export const says = {
 } as const satisfies Record<Reason, string>
 
 /**
- * The seed of a trial: the search's, and the trial's index, whatever else runs.
+ * The seed of a trial: from the search's seed and the trial's index only, whatever else runs.
  *
  * @example
  * ```ts
@@ -104,7 +104,7 @@ export const says = {
  */
 export const seedOf = (search: string | number, index: number): string => `${search}/trial/${index}`
 
-/** What is no number in an evaluation, in words; `undefined` where all is. It cannot be a result, whoever gives it. */
+/** What in an evaluation is not a number, in words; `undefined` if everything is. Such an evaluation cannot be a result, whichever evaluator returned it. */
 export const unsound = ({ epochs, measures }: Pick<Evaluation, "epochs" | "measures">): string | undefined => {
   const wrong = Object.entries({ ...measures, ...(epochs === null ? {} : { "number of epochs": epochs }) }).find(
     ([, value]) => !Number.isFinite(value)

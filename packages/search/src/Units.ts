@@ -28,7 +28,8 @@ export const parseAmount = (text: string): Option.Option<number> => {
 const milliseconds: Readonly<Record<string, number>> = { us: 1e-3, µs: 1e-3, ms: 1, s: 1e3 }
 
 /**
- * A bound on a cost: as `parseAmount`, and below 1 or 0 too. Times, `2ms`, `300us`, `1.5s`, are in milliseconds.
+ * A bound on a cost: like `parseAmount`, but values below 1 and 0 are allowed too. Times such as `2ms`, `300us`, `1.5s` are converted to
+ * milliseconds.
  *
  * @example
  * ```ts
@@ -61,7 +62,7 @@ export const parseSeconds = (text: string): Option.Option<number> => {
   return seconds > 0 ? Option.some(seconds) : Option.none()
 }
 
-/** What is said where a text is none of them. */
+/** What the error message says was expected. */
 export const expected = {
   macs: "a number of multiply-accumulates for one example, such as 1500000, 1.5M or 2G",
   bytes: "a number of bytes, such as 800M or 2G",
@@ -82,11 +83,11 @@ const parsed = (parse: (text: string) => Option.Option<number>, what: string) =>
     })
   )
 
-/** A number, or a text that `parseAmount` reads. */
+/** A number, or text that `parseAmount` reads. */
 export const Macs = parsed(parseAmount, expected.macs)
-/** Multiply-accumulates of a whole search: a number, or a text such as `500G`. */
+/** Multiply-accumulates of a whole search: a number, or text such as `500G`. */
 export const TotalMacs = parsed(parseAmount, expected.total)
-/** Bytes: a number, or a text such as `512M`. */
+/** Bytes: a number, or text such as `512M`. */
 export const Bytes = parsed(parseAmount, expected.bytes)
-/** A number of seconds, or a text that `parseSeconds` reads. */
+/** A number of seconds, or text that `parseSeconds` reads. */
 export const Seconds = parsed(parseSeconds, expected.seconds)

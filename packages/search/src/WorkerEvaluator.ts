@@ -1,6 +1,7 @@
 /**
- * An evaluator that runs others in processes of their own: a crash, a hang or a lack of memory in one is a failed trial and not the end of the
- * search. What is not the trial's fault is tried again by another process, and then ends the search without a word of it in the journal.
+ * An evaluator that runs others in separate processes: a crash, a hang or a lack of memory in one is a failed trial and not the end of the
+ * search. A failure that is not the trial's fault is retried in another process; if that fails too, the search ends, and nothing of it is
+ * written to the journal.
  */
 import { Span } from "@uninet/trainer"
 import * as Duration from "effect/Duration"
@@ -21,34 +22,34 @@ import * as Telemetry from "./Telemetry.ts"
 import type { Training } from "./Training.ts"
 import { type Evaluated, type Reason, type Trial, TrialFailed } from "./Trial.ts"
 
-/** Which module the workers import, how many they are, and what a trial may take. */
+/** Which module the workers import, how many there are, and what a trial may use. */
 export interface Options {
   /**
-   * A module whose default export is a layer of `Evaluator`, or a function that makes one from `options`. Every worker imports it, so
-   * operators, data sets and evaluators of one's own reach the workers.
+   * A module whose default export is a layer of `Evaluator`, or a function that makes one from `options`. Every worker imports it, so your
+   * own operators, data sets and evaluators reach the workers.
    */
   readonly module: URL
-  /** Handed to the module's function. Plain JSON. Default `null`. */
+  /** Passed to the module's function. Plain JSON. Default `null`. */
   readonly options?: Schema.Json
-  /** Worker processes. Default: the machine's cores. */
+  /** Worker processes. Default: the number of cores of the machine. */
   readonly workers?: number
-  /** Longest time for one trial, after which its worker is stopped and the trial has failed. Default: none. */
+  /** Time limit of one trial, after which its worker is stopped and the trial fails. Default: none. */
   readonly timeLimit?: Duration.Input
-  /** Most resident memory of a worker in bytes, above which it is replaced and its trial has failed. Default: none. */
+  /** Limit on a worker's resident memory in bytes, above which the worker is replaced and its trial fails. Default: none. */
   readonly memoryLimit?: number
   /**
-   * How often a trial is begun anew after its worker was ended from outside (SIGKILL, SIGTERM, SIGHUP), which is nothing that the trial did. A trial that
-   * ends its worker by itself has failed at once. Default 5.
+   * How often a trial is restarted after its worker was killed from outside (SIGKILL, SIGTERM, SIGHUP), which is not the trial's doing. A
+   * trial that ends its worker itself fails at once. Default 5.
    */
   readonly retries?: number
   /**
-   * How long to wait before a trial that could not be evaluated for reasons that are not its own (`EvaluatorLost`, a worker that cannot be started) is tried again, by another process; a second time
-   * four times as long, and then the search stops. Default 1 second.
+   * How long to wait before a trial that could not be evaluated for reasons outside it (`EvaluatorLost`, a worker that cannot be started)
+   * is retried in another process. The second wait is four times as long; after that the search stops. Default 1 second.
    */
   readonly pause?: Duration.Input
 }
 
-/** The evaluators of the workers could not be made. */
+/** The workers' evaluators could not be made. */
 export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFailed", {
   module: Schema.String,
   detail: Schema.String
@@ -58,18 +59,18 @@ export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFail
   }
 }
 
-// Published code is JavaScript, a checkout runs TypeScript: the worker is the file of the same kind.
+// Published code is JavaScript, a checkout runs TypeScript: the worker script has the same extension as this file.
 const script = new URL(
   import.meta.url.endsWith(".ts") ? "./internal/worker.ts" : "./internal/worker.js",
   import.meta.url
 )
 
-/** A worker process and who listens to it. */
+/** A worker process and the listener for its messages. */
 interface Lane {
   readonly child: ChildProcess
-  /** Its resident memory in bytes, where there is a limit. */
+  /** Its resident memory in bytes, if there is a limit. */
   memory: number
-  /** The last of what it wrote to its standard error. */
+  /** The end of what it wrote to its standard error. */
   readonly stderr: () => string
   onReply: (reply: Reply) => void
   onExit: (how: Ending) => void
@@ -79,13 +80,13 @@ interface Lane {
 /** How a worker ended. */
 interface Ending {
   readonly how: string
-  /** Whether someone else ended it. */
+  /** Whether it was killed from outside. */
   readonly outside: boolean
 }
 
 const outside: ReadonlyArray<NodeJS.Signals | null> = ["SIGKILL", "SIGTERM", "SIGHUP"]
 
-/** A worker that was ended from outside: nothing that its trial did. */
+/** A worker that was killed from outside, not by its trial. */
 class Lost {
   readonly _tag = "Lost"
   readonly how: string
@@ -99,11 +100,11 @@ const start = ({ memoryLimit, module, options = null }: Options): Lane => {
   // Deno has none.
   const compiled = NodeModule.getCompileCacheDir?.()
   const child = fork(script, [module.href, JSON.stringify(options), ...watched], {
-    // Where this process keeps what it compiled, a worker need not compile it again.
+    // A worker need not compile again what this process has in its compile cache.
     ...(compiled === undefined ? {} : { env: { ...process.env, NODE_COMPILE_CACHE: dirname(compiled) } }),
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
-    // What compiling throws away would enlarge V8's young generation for the rest of a training: 0.1 GB of B0's peak.
+    // Garbage from compiling would enlarge V8's young generation for the rest of a training: 0.1 GB of B0's peak.
     execArgv: ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=16"]
   })
   let written = ""
@@ -145,18 +146,18 @@ const kill = (lane: Lane) => {
   lane.child.kill("SIGKILL")
 }
 
-/** Lets an idle worker send on what it has seen before it ends; what takes longer than its last words may is ended. */
+/** Lets an idle worker send its remaining telemetry before it ends; one that takes longer than that may take is killed. */
 const dismiss = (lane: Lane) =>
   Effect.callback<void>((resume) => {
     if (!lane.alive) return resume(Effect.void)
-    // There is no `close` of a child that was disconnected from here.
+    // There is no `close` event for a child that was disconnected from this side.
     lane.child.once("exit", () => resume(Effect.void))
     lane.child.disconnect()
   }).pipe(Effect.timeout("6 seconds"), Effect.ignore, Effect.ensuring(Effect.sync(() => kill(lane))))
 
 const decodeReply = Schema.decodeUnknownOption(Reply)
 
-/** The last line of an error output that says something. */
+/** The last line of an error output that looks like an error. */
 const lastWords = (stderr: string) => {
   const line = stderr.split("\n").findLast((l) => /error|memory|abort|terminate/i.test(l))
   return line === undefined ? "" : ` (${line.trim()})`
@@ -176,7 +177,7 @@ const ready = (lane: Lane) =>
     return Effect.sync(() => kill(lane))
   })
 
-/** What is known of a trial whose worker said nothing. */
+/** What is known of a trial whose worker reported nothing. */
 const triedIn = (lane: Lane, begun: number): Training => ({
   place: { host: hostname(), process: lane.child.pid ?? 0 },
   begun,
@@ -227,7 +228,7 @@ const ask = (
     }
     const request: Request = { _tag: "Evaluate", trial, ...(traceparent === undefined ? {} : { traceparent }) }
     lane.child.send(request, (cause) => {
-      // It is ending; how, is told when it has.
+      // It is ending; how is reported once it has.
       if (cause !== null) lane.child.kill("SIGKILL")
     })
     // Nothing else stops a training at once.
@@ -235,9 +236,9 @@ const ask = (
   })
 
 /**
- * A pool of worker processes, each with an evaluator of its own that evaluates one trial at a time. A worker that was lost is replaced.
+ * A pool of worker processes, each with its own evaluator that evaluates one trial at a time. A worker that is lost is replaced.
  *
- * The workers start with the layer and end with its scope. Fails with `WorkerFailed` where the first worker cannot make its evaluator.
+ * The workers start with the layer and end with its scope. Fails with `WorkerFailed` if the first worker cannot make its evaluator.
  *
  * @example
  * ```ts

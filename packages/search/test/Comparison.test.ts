@@ -5,7 +5,7 @@ import * as Student from "../src/internal/student.js"
 
 const by: Comparison.By = { name: "accuracy", direction: "higher" }
 
-/** A journal of a trial a second whose accuracies are these; `null` for one that failed. */
+/** A journal with one trial per second and these accuracies; `null` for a trial that failed. */
 const journal = (
   values: ReadonlyArray<number | null>,
   { macs = 10, seed = "1", strategy = "ppo" }: { macs?: number; seed?: string; strategy?: string } = {}
@@ -38,7 +38,7 @@ const seeds = (strategy: string, best: number, count: number, spread = 0.01) =>
 
 const quick = { resamples: 400, points: 5 }
 
-/** How searches whose best is about this differ from others, of so many seeds each. */
+/** The comparison of searches whose bests are about these values, with this many seeds each. */
 const between = (first: number, second: number, count: number) =>
   Comparison.of([...seeds("ppo", first, count), ...seeds("gp", second, count)], by, quick).differences
 

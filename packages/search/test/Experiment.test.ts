@@ -26,7 +26,7 @@ describe("an experiment", () => {
         Result.getOrThrow(Experiment.recipeOf(name, phase)(found))
       assert.include(recipe("joint", "search"), { batch: 32, epochs: 1, examples: 64, learningRate: 0.01 })
       assert.include(recipe("small", "search"), { batch: 32, learningRate: 0.002 })
-      // The preset stands in place of what came before it.
+      // The preset replaces what came before it.
       assert.isUndefined(recipe("joint", "retrain").examples)
       assert.include(recipe("joint", "retrain"), { batch: 64, epochs: 2, gradientClip: 5, learningRate: 0.003 })
       assert.deepStrictEqual(Experiment.withinOf("small")(found), { macs: { min: 1, max: 1e6 } })
@@ -124,7 +124,7 @@ describe("a contrast", () => {
     assert.deepStrictEqual(rest, [])
     assert.include(found, { arm: "mine", against: "plain", count: 5, verdict: "better" })
     assert.closeTo(found?.mean ?? 0, 0.6, 1e-12)
-    // t = 3.1192514694602; of 4 degrees of freedom p is 1 - s (1 + c² / 2), and the quantile 2.7764451051978.
+    // t = 3.1192514694602; for 4 degrees of freedom, p is 1 - s (1 + c² / 2), and the quantile 2.7764451051978.
     assert.closeTo(found?.p ?? 0, 0.035_552_333_579_7, 1e-9)
     assert.closeTo(found?.low ?? 0, 0.065_940_120_753_7, 1e-6)
     assert.strictEqual(Contrast.of(arms, "plain", "lower")[0]?.verdict, "worse")

@@ -25,7 +25,7 @@ interface Asked {
   readonly until: number | undefined
 }
 
-/** Accuracies that rise with the epochs, and change places on the way. */
+/** Accuracies that rise with the epochs, and trade places on the way. */
 const rising = (asked: Array<Asked> = [], concurrency = 3) =>
   Evaluator.make(
     uninet,
@@ -116,7 +116,7 @@ describe("rungs", () => {
               pending.push(next)
             }
           }
-          // Somebody comes to the top, if anybody has a result.
+          // Some trial reaches the top, if any has a result.
           if (rewards.some((reward) => reward !== undefined)) assert.strictEqual(Math.max(...reached.values()), last)
         }
       )
@@ -134,7 +134,7 @@ describe("a search on rungs", () => {
       const longest = levels.get(Fidelity.rungsOf(fidelity).at(-1) ?? 0) ?? []
       assert.isAbove(longest.length, 0)
       assert.isBelow(longest.length, 13)
-      // Its best is one of those that were trained to the end, whatever others reached on less.
+      // Its best is one of those trained to the end, whatever others reached with less.
       assert.include(longest, alone.found.best.trial)
       assert.deepStrictEqual(
         Search.ranking(uninet)(alone.found.records)
@@ -224,7 +224,7 @@ describe("a budget", () => {
   )
 })
 
-/** What an evaluation found: when and by whom is another each time. */
+/** The result of an evaluation: when and where it ran differs each time. */
 const foundBy = ({ epochs, measures }: Trial.Evaluated) => ({ epochs, measures })
 
 describe("a training on rungs", () => {
@@ -272,10 +272,10 @@ describe("a training on rungs", () => {
         const steps = [before, done.length - before]
         return [one, again, steps, yield* train(3)] as const
       }).pipe(Effect.provide(evaluating(checkpoints)))
-      // Four steps an epoch; asked again, nothing is trained.
+      // Four steps per epoch; asked again, nothing is trained.
       assert.deepStrictEqual(steps, [4, 0])
       assert.deepStrictEqual(foundBy(again), foundBy(one))
-      // The curve of a rung has its own epochs; together they are that of the whole training.
+      // The curve of a rung has its own epochs; together they form the curve of the whole training.
       const curves = [one, again, three].map(({ training }) => training?.curve?.epochs)
       assert.deepStrictEqual(curves, [[1], [], [2, 3]])
       assert.strictEqual(one.epochs, 1)

@@ -28,7 +28,7 @@ const candidate = (trial: number): Candidate => ({
 const run = (options: Pick<Options, "candidates"> & Partial<Options>) =>
   Finals.run(uninet, { epochs: 1, seed: "s", ...options })
 
-/** A trainer whose test accuracy is the first weight, and a count of its tests. */
+/** A trainer whose test accuracy is the first weight, and a record of its tests. */
 const testing = (tested: Array<string>) =>
   Layer.mock(Trainer, {
     evaluate: (_, weights, split) =>
@@ -38,7 +38,7 @@ const testing = (tested: Array<string>) =>
       })
   })
 
-/** Trains to a given accuracy; fails where there is none. */
+/** Trains to a given accuracy; fails if none is given. */
 const trainingTo = (accuracies: Readonly<Record<number, number>>, asked: Array<Trial.Trial> = []) =>
   Evaluator.make(uninet, (_, trial) => {
     asked.push(trial)
@@ -164,7 +164,7 @@ const workers = (accuracies: Readonly<Record<number, number>>, seconds: Readonly
   return { layer, log }
 }
 
-/** Runs finals of three candidates on such workers: the log, what was told, and the outcome. */
+/** Runs finals with three candidates on such workers: the log, the events, and the outcome. */
 const withTwo = (
   accuracies: Readonly<Record<number, number>>,
   seconds: Readonly<Record<string, number>> = {},
@@ -195,7 +195,7 @@ describe("idle workers in the finals", () => {
       assert.strictEqual(winner, 0)
       assert.isBelow(log.indexOf("begin s/retrain/0"), log.indexOf("end s/final/2"))
       assert.strictEqual(log.filter((line) => line.includes("retrain")).length, 2)
-      // The end is told once it counts.
+      // The end is reported once it counts.
       assert.deepStrictEqual(told, ["0 0.5", "0 1"])
       assert.deepStrictEqual(entries, ["Compared 0", "Retrained 0", "Tested 0", "Compared 1", "Compared 2"])
     })

@@ -32,7 +32,7 @@ const finished = (trial: number): Journal.Entry => ({
 })
 const training = { place: { host: "here", process: 7 }, begun: 1, ended: 2 }
 
-/** Runs with a journal that is written to. */
+/** Runs with a journal to write to. */
 const writing = <A, E>(path: string, use: (journal: Journal.Journal["Service"]) => Effect.Effect<A, E>) =>
   Effect.gen(function* () {
     const journal = yield* Journal.Journal
@@ -58,7 +58,7 @@ describe("a journal that is followed", () => {
           assert.deepStrictEqual(trialsIn(step), ["Finished 0", "Proposed 1"])
           assert.deepStrictEqual(step.trainings, [{ ...training, trial: 0, step: 1 }])
           assert.deepStrictEqual(trialsIn(yield* following.next), [])
-          // Half of a search at once, and while it is looked at.
+          // Half of a search at once, the rest while it is being followed.
           yield* Effect.forEach(
             Array.from({ length: 50 }, (_, i) => i + 2),
             (trial) => journal.append(proposed(trial)),

@@ -110,7 +110,7 @@ describe("a journal in a file", () => {
       const [entries = []] = fc.sample(fc.tuple(...Array.from({ length: 100 }, (_, trial) => entry(trial))), 1)
       yield* write(path, entries)
       const back = (yield* Journal.read(path)).entries.map(({ entry }) => entry)
-      // JSON has one zero.
+      // JSON has only one zero.
       assert.deepEqual(JSON.parse(JSON.stringify(back)), JSON.parse(JSON.stringify(entries)))
     })
   )
@@ -134,7 +134,7 @@ describe("a journal in a file", () => {
       const path = yield* file
       yield* write(path, [proposed(0), finished(0)])
       const db = new DatabaseSync(path)
-      // A cache of one page has to be written down before the transaction is done.
+      // With a cache of one page, pages have to be written before the transaction is done.
       db.exec("pragma journal_mode = delete; pragma cache_size = 1; begin; create table more (text)")
       for (let i = 0; i < 40; i++) db.prepare("insert into more values (?)").run("x".repeat(4000))
       const ended = join(dirname(path), "ended.db")
@@ -215,7 +215,7 @@ describe("a journal in a file", () => {
       assert.include(locked.message, `process ${process.pid}`)
       // Nobody has opened it: there is no file yet.
       assert.deepStrictEqual(readdirSync(dirname(path)), [])
-      // One that was killed leaves its lock behind.
+      // A process that was killed leaves its lock behind.
       writeFileSync(`${path}.lock`, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }))
       yield* write(path, [proposed(0)])
       assert.deepStrictEqual(readdirSync(dirname(path)), ["journal.db"])
@@ -232,7 +232,7 @@ describe("a journal in a file", () => {
   )
 })
 
-/** Makes the file, tries to open it, and checks that it was left as it was. */
+/** Creates the file, tries to open it, and checks that it was not changed. */
 const refused = (name: string, make: (path: string) => Effect.Effect<void, unknown>, says: RegExp) =>
   it.live(name, () =>
     Effect.gen(function* () {
@@ -384,7 +384,7 @@ describe("a journal that is gone on with", () => {
       yield* write(path, [proposed(0)])
       yield* open(path, [ours])
       assert.deepStrictEqual((yield* Journal.read(path)).identity.surroundings, [ours])
-      // Whoever says nothing is not asked.
+      // A search that says nothing is not checked.
       yield* open(path, undefined)
       const empty = yield* file
       for (const data of ["a", "b"])

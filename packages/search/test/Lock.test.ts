@@ -13,7 +13,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-/** A process that holds the lock so often. */
+/** A process that takes the lock this often. */
 const holder = (file: string, rounds: number, die = "") =>
   Effect.callback<{ readonly code: number | null; readonly said: string }>((resume) => {
     const child = spawn(process.execPath, [holding, file, String(rounds), die], { stdio: ["ignore", "pipe", "pipe"] })
@@ -40,7 +40,7 @@ describe("a lock", () => {
           all.map(({ code, said }) => [code, said.trim()]),
           [...[60, 60, 60].map((rounds) => [0, String(rounds)]), [null, ""], [null, ""]]
         )
-        // Whoever comes next has it, whatever was left.
+        // The next process gets it, whatever was left behind.
         assert.strictEqual((yield* holder(file, 1)).code, 0)
         assert.deepStrictEqual(readdirSync(join(file, "..")), [])
       }),
@@ -61,7 +61,7 @@ describe("a lock", () => {
             error.message,
             `${file} is in use by process ${process.pid} on ${hostname()}. Wait for it, or end it.`
           )
-          // To have looked gave nothing up.
+          // Looking did not release anything.
           assert.strictEqual((yield* Effect.timeoutOption(holder(file, 1), "3 seconds"))._tag, "None")
           assert.deepStrictEqual(Lock.holderOf(file), me)
         })

@@ -1,4 +1,4 @@
-/** A filter in front of a strategy: what is left out, what the journal says of it, and when it is not used. */
+/** A filter in front of a strategy: what is left out, what the journal records of it, and when it is not used. */
 import { assert, describe, it } from "@effect/vitest"
 import { Random, RegularizedEvolution, type SearchStrategy } from "@uninet/controller"
 import { Classification, ModelSpace } from "@uninet/model-space"
@@ -12,7 +12,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { measuresOf } from "./support/search.ts"
 
-/** Six digits, of which each costs something. */
+/** Six digits, each of which has a cost. */
 const space = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 4 }), 6)))
 type Point = ReadonlyArray<number>
 const of = ModelSpace.table({
@@ -24,7 +24,7 @@ const of = ModelSpace.table({
 })
 const sum = (point: Point) => point.reduce((all, digit) => all + digit, 0) / 24
 const mean = (points: ReadonlyArray<Point>) => points.reduce((all, point) => all + sum(point), 0) / points.length
-/** What costs as much is as good. */
+/** Equal cost means equal worth. */
 const byMacs = (point: Point) => 0.1 + (point[0] ?? 0) / 8
 const constant = () => 0.5
 
@@ -83,7 +83,7 @@ describe("a screened search", () => {
           verdicts.map(({ results, trusted }) => [results, trusted]),
           [[16, true]]
         )
-        // Two were out when it was certified; three of four after them.
+        // Two were pending when it was certified; after them, three in four are left out.
         assert.strictEqual(left.length, 3 * (30 - 17))
         assert.isTrue(left.every(({ expected }) => Number.isFinite(expected)))
         assert.match(

@@ -17,7 +17,7 @@ import { accuracyOf, formula, measuresOf, type Options, setting, uninet } from "
 
 const run = (options: Partial<Options> = {}) => Search.run(uninet, { trials: 12, seed: "test", ...options })
 
-/** What a search leaves in the journal, times apart. */
+/** What a search leaves in the journal, apart from times. */
 const journalOf = (concurrency: number, options: Partial<Options> = {}, seed = "test") =>
   run({ seed, ...options }).pipe(
     Effect.andThen(Journal.Journal.use((journal) => journal.entries)),
@@ -25,7 +25,7 @@ const journalOf = (concurrency: number, options: Partial<Options> = {}, seed = "
     Effect.provide([setting, formula(concurrency), Journal.memory])
   )
 
-/** A strategy that proposes these, one after the other. */
+/** A strategy that proposes these, one after another. */
 const listed = (architectures: ReadonlyArray<Architecture.Architecture>, told: Array<unknown> = []) =>
   Layer.succeed(SearchStrategy, {
     name: "listed",
@@ -38,7 +38,7 @@ const listed = (architectures: ReadonlyArray<Architecture.Architecture>, told: A
             Effect.sync(() =>
               architectures.slice(next, (next += count)).map((architecture, i): Strategy.Proposal<A> => {
                 const value: unknown = architecture
-                // every space here is one of architectures
+                // every space here is a space of architectures
                 return { trial: next - count + i, value: value as A, tokens: [], hash: Architecture.hash(architecture) }
               })
             ),
@@ -407,7 +407,7 @@ describe("rewards", () => {
     assert.strictEqual(Reward.of(also, found)(Reward.by("int8Accuracy")(Reward.measure)), 0.7)
     assert.closeTo(Reward.of(also, found)(Reward.by("int8Accuracy")(Reward.mnas({ target: 1e6 }))), 0.7 * 0.9526, 1e-4)
     assert.strictEqual(Reward.of(also, found)(Reward.by("loss")(Reward.measure)), -2)
-    // As a journal has it, and as it had it before.
+    // In the form that journals have now, and in the earlier one.
     assert.isTrue(Schema.is(Reward.Reward)(Reward.by("loss")(Reward.measure)))
     assert.deepStrictEqual(Reward.identity(Reward.mnas({ target: 1 })), {
       _tag: "Mnas",

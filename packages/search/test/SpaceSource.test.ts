@@ -18,7 +18,7 @@ const folder = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-/** A module of this text. */
+/** A module with this text. */
 const written = (text: string, name = "space.mjs") =>
   Effect.map(folder, (below) => {
     const path = join(below, name)
@@ -161,7 +161,7 @@ describe("where a space comes from", () => {
       assert.strictEqual(there.epochs, 1)
       const here = yield* Effect.provide(evaluate, Setup.evaluator(settings))
       assert.deepStrictEqual([there.measures, there.epochs], [here.measures, here.epochs])
-      // When, and in which process, is another thing.
+      // When, and in which process, may differ.
       assert.deepStrictEqual(there.training?.curve, here.training?.curve)
       assert.notStrictEqual(there.training?.place.process, here.training?.place.process)
     })

@@ -21,11 +21,11 @@ const half = Evaluator.make(rows, (point: Point, { index }) =>
 
 const environmentOf = ({ url }: Collector): Telemetry.Environment => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url })
 
-/** A search that is watched, and what the collector has of it when all has been sent. */
+/** A search with telemetry, and what the collector has received of it once everything has been sent. */
 const seen = (to: Collector, evaluator: Layer.Layer<Evaluator.Evaluator, unknown>, trials: number) =>
   search(trials).pipe(
     Effect.provide([evaluator, here]),
-    // What the layers are made in is not what a trial belongs to.
+    // A trial does not belong to the span in which the layers are built.
     Span.within("main"),
     Effect.provide(Telemetry.layerFrom(environmentOf(to)), { local: true })
   )
@@ -33,7 +33,7 @@ const seen = (to: Collector, evaluator: Layer.Layer<Evaluator.Evaluator, unknown
 const signals = (environment: Telemetry.Environment) =>
   (["TRACES", "METRICS", "LOGS"] as const).filter((signal) => Telemetry.wants(environment, signal))
 
-/** Sets this process's environment, which its workers have from it, until the scope ends. */
+/** Sets this process's environment, which its workers inherit, until the scope ends. */
 const inEnvironment = (environment: Telemetry.Environment) =>
   Effect.acquireRelease(
     Effect.sync(() => Object.assign(process.env, environment)),

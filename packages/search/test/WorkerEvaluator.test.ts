@@ -25,7 +25,7 @@ const folder = Effect.acquireRelease(
 const workers = (options: Partial<WorkerEvaluator.Options> = {}) =>
   WorkerEvaluator.layer({ module, workers: 1, options: 42, ...options })
 
-/** Without what tells processes apart. */
+/** Without what distinguishes processes. */
 const accuracyAlone = ({ measures, ...evaluation }: Trial.Evaluation) => ({
   ...evaluation,
   measures: { accuracy: measures["accuracy"] }
@@ -159,7 +159,7 @@ describe("a pool of worker processes", () => {
       const search = Search.run(uninet, {
         trials: 4,
         seed: "killed",
-        // Every worker that is lost from now on is the last.
+        // From now on, every worker that is lost is the last.
         onEvent: (event) =>
           Effect.sync(() => {
             if (event._tag === "Started") writeFileSync(broken, "the module was edited")

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Ahead from "../src/internal/ahead.js"
 
-/** Work that waits to be let go, and what happened to it. */
+/** Work that waits to be released, and a record of what happened to it. */
 const working = Effect.gen(function* () {
   const events: Array<string> = []
   const gates = new Map<string, Deferred.Deferred<number, string>>()

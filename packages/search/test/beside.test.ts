@@ -1,4 +1,4 @@
-/** What is measured of a trained network beside its task. */
+/** Additional measures of a trained network, besides its task's. */
 import { assert, describe, it } from "@effect/vitest"
 import { ModelSpace, Recipe } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"

@@ -1,4 +1,4 @@
-/** What is not the network's fault never becomes its result: the search ends with what to mend, and goes on as if nothing had been. */
+/** A failure that is not the network's fault never becomes its result: the search ends with what to fix, and continues as if nothing had happened. */
 import { assert, describe, it } from "@effect/vitest"
 import { Random } from "@uninet/controller"
 import { DataError, Dataset } from "@uninet/data"
@@ -26,7 +26,7 @@ const recipe = { ...Recipe.proxy, epochs: 4, batch: 32, augmentation: [], labelS
 const options = { trials: 4, seed: "blame", fidelity: Fidelity.halving({ epochs: 4 }), ahead: 2 } as const
 const search = Search.run(rows, options)
 
-/** Data whose training split is read so often, and is then on a disk that is gone. */
+/** Data whose training split is read this often, after which its disk is gone. */
 const leaving = (reads: number) => {
   let left = reads
   const gone = new DataError.FileUnavailable({
@@ -69,7 +69,7 @@ describe("a search", () => {
         lost.message,
         /^Trial \d could not be trained, which is not the network's fault \(\/data\/rows\.bin: no such file or folder\. Mount the disk\)\. Nothing is lost: mend that, then resume the search\.$/
       )
-      // A file where the folder for checkpoints has to be.
+      // A file where the folder for checkpoints should be.
       const taken = join(below, "taken")
       writeFileSync(taken, "")
       const full = yield* Effect.flip(on(training(data, taken)))

@@ -28,7 +28,7 @@ const curveTo = (epochs: number): Training.Curve => ({
   measures: { accuracy: Array.from({ length: epochs }, (_, i) => (i % 2 === 0 ? null : i / 8)) }
 })
 
-/** Gives a curve of two epochs with every result, and what it came to with every failure. */
+/** Returns a curve of two epochs with every result, and how far it got with every failure. */
 const told = Evaluator.make(uninet, (point, { index }) => {
   const training = { place, begun: 1000 + index, ended: 2000 + index, curve: curveTo(2) }
   return index === 1
@@ -54,7 +54,7 @@ const asked = (seed: string) =>
     evaluate({ index: 0, point: Trial.Trial.fields.point.make(null), seed }, () => Effect.void)
   )
 
-/** What a reader of the file has, by trial. */
+/** What a reader of the file gets, by trial. */
 const trainingsIn = (path: string, trials?: Iterable<number>) =>
   Effect.scoped(Effect.flatMap(Journal.reader(path), (reader) => reader.trainings(trials)))
 
@@ -191,7 +191,7 @@ describe("a journal", () => {
           Effect.succeed({
             measures: measuresOf(accuracyOf(point)),
             epochs: null,
-            // whoever has no type checker may give anything
+            // someone without a type checker may return anything
             training: wrong as Training.Training
           })
         ),

@@ -10,7 +10,7 @@ import { formula, setting, uninet } from "./support/search.ts"
 const mount = (...args: ReadonlyArray<string>) => execFileSync("mount", args, { stdio: "ignore" })
 const unmount = (folder: string) => execFileSync("umount", [folder], { stdio: "ignore" })
 
-/** Whether a disk of one's own may be made here. */
+/** Whether we may mount our own disk here. */
 const canMount = (() => {
   const folder = mkdtempSync(join(tmpdir(), "uninet-mount-"))
   try {
@@ -24,7 +24,7 @@ const canMount = (() => {
   }
 })()
 
-/** A disk of so much room. */
+/** A disk with this much space. */
 const disk = (size: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -47,7 +47,7 @@ const entries = Effect.map(
 )
 const on = (path: string) => Journal.sqlite(path, { existing: "resume" })
 
-// Only root may mount: elsewhere these say nothing.
+// Only root may mount; elsewhere these tests are skipped.
 describe.skipIf(!canMount)("a search", () => {
   it.live("whose disk is full ends saying so, and goes on to the same journal when there is room", () =>
     Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** A figure was measured on what it says it was: after so many epochs, of all trials there are, on examples that nothing was chosen by. */
+/** A figure was measured on what it claims: after this many epochs, among all the trials there are, on examples by which nothing was chosen. */
 import { assert, describe, it } from "@effect/vitest"
 import { Memory } from "@uninet/data"
 import { type Classification, ModelSpace } from "@uninet/model-space"
@@ -34,7 +34,7 @@ const kinds = [
   Fidelity.median({ epochs: 9, grace: 2 })
 ] as const
 
-/** Trains on; every second trial stops early after two epochs, and is the best by then. */
+/** Continues training; every second trial stops early after two epochs, and is the best by then. */
 const stopping = Evaluator.make(uninet, (point, { epochs = 9, index, until = epochs }) => {
   const stops = index % 2 === 0 && until > 1
   const accuracy = accuracyOf(point) + (stops ? 0.5 : 0)
@@ -49,7 +49,7 @@ describe("a trial that stopped early", () => {
         if (entry._tag === "Finished") {
           const { epochs, stoppedAfter = epochs } = entry.evaluation
           assert.strictEqual(epochs, stoppedAfter)
-          // It has nothing to go on with.
+          // It has nothing to continue from.
           if (entry.evaluation.stoppedAfter !== undefined)
             assert.deepStrictEqual(
               (yield* entries).filter(({ _tag, trial }) => _tag === "Finished" && trial === entry.trial).at(-1),
@@ -134,7 +134,7 @@ describe("finals that are gone on with", () => {
   }))
   const accuracies: Readonly<Record<number, number>> = { 1: 0.9, 4: 0.95, 7: 0.97, 9: 0.99 }
 
-  /** Finals of so many of the ranking on a journal; what was trained and tested for them. */
+  /** Finals with this many from the ranking on a journal, and what was trained and tested for them. */
   const finals = (
     journal: Layer.Layer<Journal.Journal>,
     count: number,
@@ -253,7 +253,7 @@ describe("a training that was kept", () => {
     until: 1,
     keep: "trial-0"
   }
-  /** What was found; when it was is another thing each time. */
+  /** The results; when they were found differs each time. */
   const trained = (learningRate: number, checkpoints?: string) =>
     Evaluator.Evaluator.use(({ evaluate }) => evaluate(trial, () => Effect.void)).pipe(
       Effect.map(({ epochs, measures }) => ({ epochs, measures })),

@@ -28,7 +28,7 @@ const entries = Effect.map(
 )
 const here = Layer.mergeAll(Random.layer(), formula, Journal.memory)
 
-/** Every point with what a search knows of it. */
+/** Every point, with what a search knows of it. */
 const all = Array.from(Result.getOrThrow(Space.enumerate(rows.space)), (point) => ({
   point,
   width: point.width,
@@ -38,7 +38,7 @@ const [best] = all.toSorted((a, b) => a.mae - b.mae)
 
 const recipe = { ...Recipe.proxy, labelSmoothing: 0, batch: 16, epochs: 3 }
 
-/** By what a journal knows a space. */
+/** How a journal identifies a space. */
 const spaceOf = (of: ModelSpace.Any) => Effect.map(Search.identity(of, { trials: 1, seed: 1 }), ({ space }) => space)
 
 describe("a space of one's own", () => {
@@ -46,13 +46,13 @@ describe("a space of one's own", () => {
     Effect.gen(function* () {
       const { best, records } = yield* run()
       assert.strictEqual(records.length, 12)
-      // Less is better, and a point is of the space's own type.
+      // Lower is better, and a point has the space's own type.
       const least = Math.min(...records.map(({ point }) => errorOf(point)))
       assert.strictEqual(best.outcome.evaluation.measures.mae, least)
       assert.strictEqual(best.outcome.reward, -least)
       for (const { costs, line, point } of records) {
         assert.strictEqual(costs.width, point.width)
-        // Four weights and a bias for each inner number, and one weight for it behind, with one bias.
+        // Four weights and a bias for each hidden unit, then one weight per unit and a single bias.
         assert.strictEqual(costs.parameters, 6 * point.width + 1)
         assert.strictEqual(costs.macs, 5 * point.width)
         assert.strictEqual(line, `width ${point.width}, rate ${point.learningRate}`)
@@ -115,7 +115,7 @@ describe("a space of one's own", () => {
         const { test, trainedOn, winner } = yield* Finals.run(rows, { candidates, epochs: 6, seed: "rows" })
         assert.strictEqual(trainedOn, "train+validation")
         assert.strictEqual(test.examples, 64)
-        // Better than to say 0 of every row, and better the longer it is trained.
+        // Better than predicting 0 for every row, and better the longer it is trained.
         const { targets } = yield* Effect.flatMap(Dataset.Dataset, (data) => data.test.all)
         assert.isBelow(
           test.measures["mae"],
@@ -148,7 +148,7 @@ describe("a space of one's own", () => {
   )
 })
 
-/** The points that no other is at least as good as in both, and better in one; both the larger the better. */
+/** The points that no other dominates: none is at least as good in both and better in one. In both, larger is better. */
 const undominated = (worth: (found: (typeof all)[number]) => readonly [number, number]) =>
   all
     .filter((one) =>
@@ -169,7 +169,7 @@ const widthOf = ({ width }: { readonly width: number }) => width
 const identityOf = (direction: Task.Direction, name: string, own = widthOf) =>
   Search.identity(rows, { trials: 1, seed: 1, objectives: ["mae", { name, direction, of: own }] })
 
-/** The trials that failed of a search for little error and an objective that is computed so at a width of 8. */
+/** The trials that failed in a search for low error and an objective that is computed in this way at a width of 8. */
 const odd = (of: () => number) =>
   run({
     trials: 20,
@@ -357,7 +357,7 @@ describe("a name that nobody knows", () => {
   )
 })
 
-/** What comes of the trials of an evaluator of whoever has no type checker. */
+/** What happens to the trials of an evaluator by someone without a type checker. */
 const failing: Readonly<Record<(typeof kinds)[number], readonly [reason: string, detail: RegExp]>> = {
   throw: ["Crashed", /^told to throw$/],
   die: ["Crashed", /^told to die$/],

@@ -6,7 +6,7 @@ describe("the README", () => {
     const all = Readme.examples("search")
     const [example = ""] = all
     assert.include(example, "Search.run")
-    // The one that is watched goes on from it.
+    // The example with telemetry continues from it.
     const watched = all.find((each) => each.includes("createServer")) ?? ""
     const lines = Readme.run("search", watched).trim().split("\n")
     assert.sameMembers(lines, [

@@ -1,4 +1,4 @@
-/** A journal is there whole or not at all, and says where the last of it may be missing. */
+/** A journal is there whole or not at all, and says where the end of it may be missing. */
 import { assert, describe, it } from "@effect/vitest"
 import { Evaluator, Journal, Search } from "@uninet/search"
 import * as Effect from "effect/Effect"
@@ -69,7 +69,7 @@ describe("a journal's file", () => {
       assert.isAbove(alone, 150)
       assert.deepStrictEqual(yield* lengthOf(both), [200, false])
       assert.deepStrictEqual(yield* lengthOf(path), [200, false])
-      // Gone on with, it is whole again.
+      // Once it is resumed, it is whole again.
       yield* on(copy, (journal) => Effect.andThen(journal.open(identity), journal.append(failed(1000))))
       assert.deepStrictEqual(yield* lengthOf(copy), [alone + 1, false])
     })

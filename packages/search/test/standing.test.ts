@@ -1,4 +1,4 @@
-/** Rungs that are kept in order as results come in stand as if they were sorted anew for every one. */
+/** Rungs that are kept in order as results arrive give the same order as sorting everything again for each result. */
 import { assert, describe, it } from "@effect/vitest"
 import { Pareto } from "@uninet/controller"
 import { Fidelity } from "@uninet/search"
@@ -7,7 +7,7 @@ import * as fc from "fast-check"
 import * as Standing from "../src/internal/standing.js"
 import * as Simple from "./support/simple.ts"
 
-/** Objectives of trials: on a coarse grid with many equal ones, along a trade-off, alike, or anyhow. */
+/** Objectives of trials: on a coarse grid with many ties, along a trade-off, similar, or arbitrary. */
 const streams: Readonly<Record<string, (prng: Prng.Prng, width: number) => ReadonlyArray<number>>> = {
   grid: (prng, width) => Array.from({ length: width }, () => prng.nextInt(4)),
   anyhow: (prng, width) => Array.from({ length: width }, () => prng.nextFloat()),
@@ -30,7 +30,7 @@ const width = fc.integer({ min: 1, max: 3 })
 
 const entrants = (name: string, seed: number, width: number, count: number): ReadonlyArray<Fidelity.Entrant> => {
   const prng = Prng.fromSeed(seed)
-  // trials come back in another order than they were begun in
+  // trials come back in a different order from the one in which they started
   const trials = prng.permutation(count)
   return Array.from({ length: count }, (_, i) => ({
     trial: trials[i] ?? i,
@@ -61,8 +61,8 @@ describe("ranks and orders", () => {
 })
 
 /**
- * The first place, or first that waits, that is another than a sorting of all says; all are compared after every `every`-th. Asked for are those among the first
- * third to sixth, and now and then all.
+ * The first place, or first waiting trial, that differs from what sorting everything gives; all are compared after every `every`-th result.
+ * Limits are among the first third to sixth, and now and then everything.
  */
 const strays = (all: ReadonlyArray<Fidelity.Entrant>, width: number, every: number, leave: (i: number) => boolean) => {
   const standing = Standing.make(width)

@@ -1,4 +1,4 @@
-/** What a search is given beside its strategy: networks to start with, lessons, another strategy, failed trials once more. */
+/** What a search is given besides its strategy: networks to start with, lessons, another strategy, retries of failed trials. */
 import { assert, describe, it } from "@effect/vitest"
 import {
   GaussianProcess,
@@ -19,7 +19,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { measuresOf } from "./support/search.ts"
 
-/** Six digits, worth the more the larger they are. */
+/** Six digits: the larger, the better. */
 const space = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 4 }), 6)))
 type Point = ReadonlyArray<number>
 const of = ModelSpace.table({
@@ -43,7 +43,7 @@ interface How extends Partial<Options> {
   readonly journal?: Journal.SqliteOptions
 }
 
-/** A search of the digits on a journal's file: its records' points as text, failed ones with a mark. */
+/** A search of the digits with a journal file: its records' points as text, with a mark on failed ones. */
 const searched = (path: string, { fails = () => false, journal = {}, strategy = Random.layer(), ...options }: How) =>
   Search.run(of, { trials: 6, seed: "s", ahead: 2, ...options }).pipe(
     Effect.map(({ records }) =>
@@ -80,7 +80,7 @@ describe("a search that starts with networks", () => {
       const options = { startWith: known, strategy, trials: 12 }
       const records = yield* searched(whole, options)
       assert.deepStrictEqual(records.slice(0, 2), ["444440", "000000"])
-      // Its children are near the best, which is one that it was given.
+      // Its children are near the best point, which it was given.
       const apart = records.slice(6).map((text) => [...text].filter((digit) => digit !== "4").length)
       assert.isBelow(Math.min(...apart), 3)
       yield* searched(broken, { ...options, trials: 5 })
@@ -250,14 +250,14 @@ describe("a search that is gone on with by another strategy", () => {
       const first = yield* searched(path, { strategy: evolution, trials: 12, journal: replaced })
       const handed = (yield* entriesIn(path)).find(({ _tag }) => _tag === "HandedOver")
       assert.deepStrictEqual(handed, { _tag: "HandedOver", trial: 6, strategy: "evolution", open: [] })
-      // Every child differs from one that random search has found in one digit.
+      // Every child differs in one digit from a point that random search has found.
       const parents = first.slice(0, 6)
       const child = first[6] ?? ""
       assert.isTrue(parents.some((parent) => [...parent].filter((digit, i) => digit !== child[i]).length === 1))
       yield* searched(broken, { strategy: evolution, trials: 9, journal: replaced })
       assert.deepStrictEqual(yield* searched(broken, { strategy: evolution, trials: 12 }), first)
       assert.deepStrictEqual(yield* entriesIn(broken), yield* entriesIn(path))
-      // It is the new one's search from now on.
+      // From now on the search belongs to the new strategy.
       assert.strictEqual((yield* Effect.flip(searched(path, { trials: 12 })))._tag, "JournalForeign")
     })
   )
@@ -266,7 +266,7 @@ describe("a search that is gone on with by another strategy", () => {
     Effect.gen(function* () {
       const path = yield* file
       yield* searched(path, { trials: 4 })
-      // As a search leaves it that is killed while trial 2 waits and trial 3 has been refused already.
+      // As left by a search that is killed while trial 2 is waiting and trial 3 has already been refused.
       const whole = yield* entriesIn(path)
       const cut = `${path}.cut`
       const { identity } = yield* Journal.read(path)

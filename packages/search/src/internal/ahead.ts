@@ -1,4 +1,4 @@
-/** Work that is begun before it is known to be needed. */
+/** Work that is started before it is known to be needed. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
@@ -7,7 +7,7 @@ import * as Semaphore from "effect/Semaphore"
 export interface Ahead<Item, A, E> {
   /** Works on these, and stops work on everything else. */
   readonly on: (items: ReadonlyArray<Item>) => Effect.Effect<void>
-  /** What came of the work on one item, which begins now if it did not before. Work on everything else is stopped. */
+  /** The result of the work on one item, which is started now if it was not before. Work on everything else is stopped. */
   readonly result: (item: Item) => Effect.Effect<A, E>
 }
 
@@ -37,7 +37,7 @@ export const make = <Item, A, E>(
           on([item]),
           Effect.suspend(() => {
             const fiber = begun.get(item)
-            // Stopped by another call meanwhile.
+            // Another call has stopped it meanwhile.
             return fiber === undefined ? Effect.interrupt : Fiber.join(fiber)
           })
         )

@@ -1,9 +1,9 @@
-/** A curve as it is stored: the names of its series in a line of JSON, then four bytes a number, one series after the other. */
+/** A curve as it is stored: the names of its series as a line of JSON, then four bytes per number, one series after the other. */
 import type { Curve } from "../Training.ts"
 
 const lineEnd = 10
 
-/** What an epoch lacks is not a number. */
+/** Missing values are stored as NaN. */
 export const encode = ({ epochs, loss, measures }: Curve): Uint8Array => {
   const names = Object.keys(measures)
   const head = new TextEncoder().encode(`${JSON.stringify(names)}\n`)
@@ -16,10 +16,10 @@ export const encode = ({ epochs, loss, measures }: Curve): Uint8Array => {
   return bytes
 }
 
-/** As many digits as four bytes hold. */
+/** As many digits as four bytes can hold. */
 const rounded = (value: number) => Number(value.toPrecision(7))
 
-/** What was encoded, to seven digits; `undefined` where the bytes are no curve. */
+/** Decodes a curve, to seven digits; `undefined` if the bytes are not one. */
 export const decode = (bytes: Uint8Array): Curve | undefined => {
   const end = bytes.indexOf(lineEnd)
   const names = end === -1 ? undefined : namesIn(new TextDecoder().decode(bytes.subarray(0, end)))

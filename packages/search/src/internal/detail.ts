@@ -1,6 +1,6 @@
 import * as Predicate from "effect/Predicate"
 
-/** What is said of whatever was thrown or failed with, in one line. */
+/** Describes anything thrown or failed with, in one line. */
 export const detailOf = (cause: unknown): string =>
   String(Predicate.hasProperty(cause, "message") ? cause.message : cause)
     .trim()

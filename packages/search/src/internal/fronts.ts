@@ -1,13 +1,15 @@
 /**
- * The fronts of points that come one after the other, with the crowding on them: what non-dominated sorting of all of them says, without sorting them again for every
- * new one.
+ * The Pareto fronts of points that arrive one after the other, with their crowding distances: the result of non-dominated sorting of all of
+ * them, without sorting them again for every new one.
  *
- * A new point joins the first front of which no member dominates it, and takes the place of the members that it dominates; they move to the next front all together, and there take
- * the place of what they dominate, and so on (Li et al., "Efficient Nondomination Level Update", 2017), until nothing is dominated or all of a front is: that front then follows as it
- * is. With two objectives a front is a staircase, so that what moves is one stretch of it and is found by bisection (Yakupov & Buzdalov, "Incremental Non-dominated Sorting with O(N)
- * Insertion for the Two-dimensional Case", 2015).
+ * A new point joins the first front of which no member dominates it, and replaces the members that it dominates. These move to the next
+ * front together, replace what they dominate there, and so on (Li et al., "Efficient Nondomination Level Update", 2017), until nothing is
+ * dominated, or a whole front is: that front then follows unchanged. With two objectives a front is a staircase, so the members that move
+ * are one contiguous stretch of it, which bisection finds (Yakupov & Buzdalov, "Incremental Non-dominated Sorting with O(N) Insertion for
+ * the Two-dimensional Case", 2015).
  *
- * Only the first fronts are kept so: as many as hold the places that are asked for, and some more. All behind them lie in no order, and are sorted when the first no longer reach.
+ * Only the first fronts are kept in this way: as many as cover the places that are asked for, and some more. The members behind them are
+ * unordered, and are sorted once the first fronts are no longer enough.
  */
 import { Pareto } from "@uninet/controller"
 import * as Arr from "effect/Array"
@@ -21,26 +23,26 @@ export interface Member {
   /** The first and the second objective. */
   readonly x: number
   readonly y: number
-  /** How many came before it. */
+  /** The number of members that arrived before it. */
   readonly sequence: number
   waiting: boolean
   front: Front
-  /** As last worked out. */
+  /** As last computed. */
   crowding: number
 }
 
 interface Front {
   block: Block
-  /** With two objectives as a staircase: the first objective falls, the second rises; equal points as they came. */
+  /** With two objectives, as a staircase: the first objective falls, the second rises; equal points in order of arrival. */
   members: Sequence<Member>
   waiting: number
-  /** Of a long front: its members by crowding, as long as it is known. */
+  /** In a long front: its members by crowding, as long as it is known. */
   ranked: Ranked.Ranked<Member> | undefined
-  /** Of a short front: whether the members' crowding is known. */
+  /** In a short front: whether the members' crowding is known. */
   known: boolean
 }
 
-/** Consecutive fronts, with how many members they have: so that what is before a front is counted by blocks. */
+/** Consecutive fronts, with the number of their members, so that the members before a front can be counted block by block. */
 interface Block {
   fronts: Array<Front>
   size: number
@@ -49,21 +51,21 @@ interface Block {
 
 export interface Fronts {
   readonly add: (trial: number, objectives: ReadonlyArray<number>) => void
-  /** Where a trial stands, by front, then by crowding, then by trial; or some number from `limit` on, where it is not among so many. */
+  /** A trial's place, by front, then by crowding, then by trial number; any number from `limit` on if it is not among the first `limit`. */
   readonly place: (trial: number, limit: number) => number
-  /** The first of those that wait, with its place; may be undefined where it is not among the first `limit`. */
+  /** The first waiting trial, with its place; may be undefined if it is not among the first `limit`. */
   readonly first: (limit: number) => { readonly trial: number; readonly place: number } | undefined
-  /** A trial waits no longer. */
+  /** Marks a trial as no longer waiting. */
   readonly leave: (trial: number) => void
 }
 
-/** Fronts with more members keep them in order by crowding; in shorter ones they are counted. */
+/** Fronts with more members keep them ordered by crowding; in shorter ones they are counted. */
 const long = 128
 
 const byCrowding = (a: Member, b: Member): number =>
   (a.crowding === b.crowding ? 0 : b.crowding - a.crowding) || a.trial - b.trial
 
-/** Blocks with more fronts are divided. */
+/** Blocks with more fronts are split. */
 const most = 128
 
 const emptyBlock = (): Block => ({ fronts: [], size: 0, waiting: 0 })
@@ -76,17 +78,17 @@ const frontOf = (block: Block, members: ReadonlyArray<Member>): Front => ({
   known: false
 })
 
-/** @param width how many objectives every point has. */
+/** @param width the number of objectives of every point. */
 export const make = (width: number): Fronts => {
   const blocks: Arr.NonEmptyArray<Block> = [emptyBlock()]
   const byTrial = new Map<number, Member>()
   const layout = width === 2 ? staircase() : heap()
-  /** Members of fronts, and those behind all of them. */
+  /** The number of members in fronts, and the members behind all fronts. */
   let sorted = 0
   let rest: Array<Member> = []
   const behind = frontOf(emptyBlock(), [])
 
-  /** Members come to a front, or leave it. */
+  /** Counts members that join a front or leave it. */
   const count = (front: Front, members: ReadonlyArray<Member>, sign: 1 | -1) => {
     let waiting = 0
     for (const member of members) if (member.waiting) waiting++
@@ -95,7 +97,7 @@ export const make = (width: number): Fronts => {
     front.block.size += sign * members.length
     sorted += sign * members.length
   }
-  /** A front of some members, before what is the `at`-th of a block now. */
+  /** Inserts a front with some members before the front that is now the `at`-th of a block. */
   const insert = (block: Block, at: number, members: ReadonlyArray<Member>) => {
     const front = frontOf(block, members)
     for (const member of members) member.front = front
@@ -118,7 +120,7 @@ export const make = (width: number): Fronts => {
       rest.push(member)
     }
   }
-  /** Lets the fronts hold the first `limit`, and not many more. */
+  /** Makes the fronts cover the first `limit` members, and not many more. */
   const reach = (limit: number) => {
     for (;;) {
       const block = Arr.lastNonEmpty(blocks)
@@ -165,7 +167,7 @@ export const make = (width: number): Fronts => {
       }
       const front = block.fronts[at]
       if (front === undefined && rest.length > 0) return drop(moved)
-      // all that is dominated stays together: the fronts from here on are each one further down
+      // everything dominated stays together: the fronts from here on each move down by one
       if (front === undefined || layout.covers(moved, front)) return insert(block, at, moved)
       for (const member of moved) member.front = front
       count(front, moved, 1)
@@ -174,7 +176,7 @@ export const make = (width: number): Fronts => {
     }
   }
 
-  /** The members of fronts before one. */
+  /** The number of members in the fronts before one. */
   const before = (front: Front): number => {
     let sum = 0
     for (const block of blocks) {
@@ -187,7 +189,7 @@ export const make = (width: number): Fronts => {
     }
     return sum
   }
-  /** Works out the crowding of a front where it is not known; of a long one the order too. */
+  /** Computes a front's crowding if it is not known; for a long front also its order. */
   const settle = (front: Front) => {
     const { members } = front
     const isLong = layout.keepsOrder && members.size > long
@@ -238,19 +240,19 @@ export const make = (width: number): Fronts => {
   }
 }
 
-/** What depends on the number of objectives. */
+/** The parts that depend on the number of objectives. */
 interface Layout {
-  /** Whether long fronts keep their members in order of crowding. */
+  /** Whether long fronts keep their members ordered by crowding. */
   readonly keepsOrder: boolean
   /** Whether some member dominates a point. */
   readonly dominates: (front: Front, objectives: ReadonlyArray<number>) => boolean
-  /** Whether some of these dominate every member. */
+  /** Whether each member is dominated by one of these. */
   readonly covers: (moved: Arr.NonEmptyReadonlyArray<Member>, front: Front) => boolean
-  /** Puts members in, and takes out those that they dominate. Only after `covers` of the same. */
+  /** Adds members, and removes those that they dominate. Call it only after `covers` with the same members. */
   readonly replace: (front: Front, moved: ReadonlyArray<Member>) => ReadonlyArray<Member>
-  /** Works out the crowding of all members. */
+  /** Computes the crowding of all members. */
   readonly crowd: (front: Front) => void
-  /** Members of one front as a front has them. */
+  /** Members of one front, in the order in which a front keeps them. */
   readonly arranged: (members: Array<Member>) => ReadonlyArray<Member>
 }
 
@@ -259,7 +261,7 @@ const forget = (front: Front) => {
   front.known = false
 }
 
-/** Any number of objectives: all members are looked at. */
+/** For any number of objectives: looks at all members. */
 const heap = (): Layout => {
   let out: Array<Member> = []
   let stay: Array<Member> = []
@@ -294,7 +296,7 @@ const isDominated = (member: Member, by: ReadonlyArray<Member>): boolean =>
 
 const isSame = (a: Member, b: Member): boolean => a.x === b.x && a.y === b.y
 
-/** Members of the same objectives, together. */
+/** Members with the same objectives, grouped together. */
 const groupsOf = (members: Sequence<Member>): ReadonlyArray<Arr.NonEmptyReadonlyArray<Member>> => {
   const groups: Array<Arr.NonEmptyArray<Member>> = []
   for (const member of members) {
@@ -305,7 +307,7 @@ const groupsOf = (members: Sequence<Member>): ReadonlyArray<Arr.NonEmptyReadonly
   return groups
 }
 
-/** What crowding is relative to. */
+/** What crowding is measured relative to. */
 interface Extent {
   readonly wide: number
   readonly tall: number
@@ -317,7 +319,7 @@ const extentOf = (members: Sequence<Member>): Extent => {
   return { wide: first.x - last.x, tall: last.y - first.y }
 }
 
-/** A member's place among those of the same objectives, which stand as they came, and those before and after all of them. */
+/** A member's place among those with the same objectives, which are in order of arrival, and the members before and after all of them. */
 interface Place {
   readonly isFirst: boolean
   readonly isLast: boolean
@@ -325,9 +327,9 @@ interface Place {
   readonly after: Member | undefined
 }
 
-/** The crowding of a member as `Pareto.crowding` has it. */
+/** The crowding of a member, as defined by `Pareto.crowding`. */
 const crowdingOf = (member: Member, { after, before, isFirst, isLast }: Place, { tall, wide }: Extent): number => {
-  // in rising order of the first objective what comes before and after stands the other way round
+  // in ascending order of the first objective, before and after are swapped
   const [left, right] = [isFirst ? after : member, isLast ? before : member]
   const [below, above] = [isFirst ? before : member, isLast ? after : member]
   if (left === undefined || right === undefined || below === undefined || above === undefined) return Infinity
@@ -335,7 +337,7 @@ const crowdingOf = (member: Member, { after, before, isFirst, isLast }: Place, {
   return tall > 0 ? across + (above.y - below.y) / tall : across
 }
 
-/** Where the members that equal the one at an index stand: from the first up to the last, not included. */
+/** The range of the members that equal the one at an index: from the first up to, but not including, the last. */
 const groupAt = (members: Sequence<Member>, at: number, here: Member): readonly [from: number, to: number] => {
   const [left, right] = [members.at(at - 1), members.at(at + 1)]
   if (!(left !== undefined && isSame(left, here)) && !(right !== undefined && isSame(right, here))) return [at, at + 1]
@@ -349,7 +351,7 @@ const crowdingAt = (members: Sequence<Member>, at: number, here: Member, extent:
   return crowdingOf(here, place, extent)
 }
 
-/** Of the equal members around an index those whose crowding depends on what is beside them, or on one more: the first and the last two. */
+/** Of the equal members around an index, those whose crowding depends on their neighbours, and one more: the first and the last two. */
 const endsAt = (members: Sequence<Member>, at: number): ReadonlyArray<number> => {
   const here = members.at(at)
   if (here === undefined) return []
@@ -357,14 +359,14 @@ const endsAt = (members: Sequence<Member>, at: number): ReadonlyArray<number> =>
   return [...new Set([from, Math.max(from, to - 2), to - 1])]
 }
 
-/** Two objectives. */
+/** For two objectives. */
 const staircase = (): Layout => {
-  /** What is dominated by members that join, or where they go where nothing is. */
+  /** The range dominated by the members that join, or the place where they go if nothing is dominated. */
   let [from, to] = [0, 0]
   return {
     keepsOrder: true,
     dominates: ({ members }, [x = 0, y = 0]) => {
-      // of those that are at least as good in the first objective the last one is the best in the second
+      // among those that are at least as good in the first objective, the last one is the best in the second
       const nearest = members.at(members.firstOf((member) => member.x < x) - 1)
       return nearest !== undefined && (nearest.y > y || (nearest.y === y && nearest.x > x))
     },
@@ -372,7 +374,7 @@ const staircase = (): Layout => {
       const [first, last] = [moved[0], Arr.lastNonEmpty(moved)]
       from = members.firstOf((member) => member.x <= first.x)
       const twin = members.at(from)
-      // behind those that it equals
+      // behind the members that it equals
       if (twin !== undefined && isSame(twin, first)) from = members.firstOf((member) => member.x < first.x, from)
       to = members.firstOf((member) => member.y > last.y, from)
       return from === 0 && to === members.size
@@ -382,7 +384,7 @@ const staircase = (): Layout => {
       front.known = false
       if (ranked === undefined) return members.replace(from, to, moved)
       const extent = extentOf(members)
-      // those on either side have other neighbours afterwards
+      // the members on either side have other neighbours afterwards
       const before = endsAt(members, from - 1)
       const after = endsAt(members, to)
       const beside = [...before, ...after].flatMap((at) => members.at(at) ?? [])

@@ -1,10 +1,10 @@
-/** What tells that a journal's file has grown. */
+/** Detects that a journal's file has grown. */
 import { statSync } from "node:fs"
 
-/** Milliseconds: entries have the time at which they were handed over, and come into the file a moment later. */
+/** Milliseconds: entries carry the time at which they were submitted, and reach the file a moment later. */
 export const slack = 5000
 
-/** Changes with the file, or with its log. */
+/** Changes when the file or its log changes. */
 export const stampOf = (path: string): string =>
   ["", "-wal"]
     .map((end) => {

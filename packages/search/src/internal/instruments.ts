@@ -1,4 +1,4 @@
-/** What a search tells of itself to whoever watches: spans of its trials, and counts. Of no one it is asked for nothing of it is made. */
+/** A search's telemetry: spans of its trials, and counts. Nothing is made if nobody asks for it. */
 import { Span } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -6,15 +6,15 @@ import * as Metric from "effect/Metric"
 import * as SearchMetrics from "../SearchMetrics.ts"
 import type { Reason } from "../Trial.ts"
 
-/** Changes nothing of an effect but that it is watched. */
+/** Observes an effect without changing it. */
 type Watched = <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface Instruments {
-  /** Times. */
+  /** Durations. */
   readonly strategy: Watched
   readonly journal: Watched
   readonly training: Watched
-  /** From a trial's proposal to its outcome, and the part of it in which it is evaluated. */
+  /** From a trial's proposal to its outcome, and the part of that time in which it is evaluated. */
   readonly pending: Watched
   readonly running: Watched
   readonly scored: Effect.Effect<void>
@@ -87,14 +87,14 @@ const on = (): Instruments => {
   }
 }
 
-/** Those of a search. */
+/** The instruments of a search. */
 export const make: Effect.Effect<Instruments> = Effect.map(SearchMetrics.Wanted, (wanted) => (wanted ? on() : off))
 
-/** Figures by name, as a span has them. */
+/** Figures by name, in the form that a span takes. */
 export const prefixed = (prefix: string, figures: Readonly<Record<string, number>>): Readonly<Record<string, number>> =>
   Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${prefix}.${name}`, value]))
 
-/** A trial's evaluation as a span, with what came of it. */
+/** A trial's evaluation as a span, with its outcome. */
 export const trial =
   (about: Span.Attributes) =>
   <A, E extends { readonly _tag: string; readonly reason?: Reason }, R>(

@@ -1,4 +1,4 @@
-/** The exporter of spans and metrics. Loaded where it is wanted: it has an HTTP client with it. */
+/** The exporter of spans and metrics. Loaded only if it is wanted, because it brings an HTTP client. */
 import { version } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -11,7 +11,7 @@ import * as SearchMetrics from "../SearchMetrics.ts"
 import { type Environment, wants } from "../Telemetry.ts"
 import { detailOf } from "./detail.ts"
 
-/** With what the specification has for default and Effect leaves to be asked for. */
+/** Adds the specification's defaults that Effect does not apply by itself. */
 const completed = (environment: Environment): Record<string, string> => {
   const set = Object.entries(environment).filter((each): each is [string, string] => (each[1] ?? "").trim() !== "")
   const isNamed = /(?:^|,)\s*service\.name=/.test(environment["OTEL_RESOURCE_ATTRIBUTES"] ?? "")
@@ -27,7 +27,7 @@ export const layer = (environment: Environment): Layer.Layer<never> =>
   Otlp.layerFromConfig({
     resource: {
       serviceVersion: version,
-      // Workers are processes of one service: their metrics are told apart by it.
+      // Workers are processes of one service: this tells their metrics apart.
       attributes: {
         "service.instance.id": `${hostname()}/${process.pid}`,
         "host.name": hostname(),

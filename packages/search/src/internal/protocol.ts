@@ -1,10 +1,10 @@
-/** What the pool and a worker process say to one another. */
+/** The messages between the pool and a worker process. */
 import * as Schema from "effect/Schema"
 import { Training } from "../Training.ts"
 import { Evaluation, Progress, Reason, Trial } from "../Trial.ts"
 
 export const Request = Schema.TaggedUnion({
-  /** With the trial's place in a trace, as W3C writes it, where there is one. */
+  /** With the trial's place in a trace in W3C format, if there is one. */
   Evaluate: { trial: Trial, traceparent: Schema.optionalKey(Schema.String) }
 })
 export type Request = typeof Request.Type
@@ -12,16 +12,16 @@ export type Request = typeof Request.Type
 const Weights = Schema.declare((u: unknown): u is ReadonlyMap<string, Float32Array> => u instanceof Map)
 
 export const Reply = Schema.TaggedUnion({
-  /** The evaluator is there; the worker waits for trials. */
+  /** The evaluator is ready; the worker waits for trials. */
   Ready: {},
   /** The evaluator could not be made. */
   Unable: { detail: Schema.String },
   Progress: { progress: Progress },
-  /** Resident memory in bytes, now and then, where there is a limit. */
+  /** Resident memory in bytes, sent now and then if there is a limit. */
   Memory: { bytes: Schema.Finite },
   Evaluated: { evaluation: Evaluation, weights: Schema.optionalKey(Weights), training: Training },
   Failed: { reason: Reason, detail: Schema.String, training: Training },
-  /** It could not be evaluated here, which is not the trial's fault. */
+  /** The trial could not be evaluated here, through no fault of its own. */
   Lost: { problem: Schema.String, remedy: Schema.String }
 })
 export type Reply = typeof Reply.Type

@@ -1,18 +1,18 @@
 /**
- * Items in an order that says which place one has, and which is the first that still waits, in logarithmic time: a treap (Seidel & Aragon 1996) whose nodes
- * count what is below them.
+ * Items in an order. Finds an item's place, and the first item that is still waiting, in logarithmic time: a treap (Seidel & Aragon 1996)
+ * whose nodes count the items below them.
  */
 
 export interface Ranked<A> {
-  /** An item that is in it already, by the order, is not to be added again. */
+  /** Do not add an item that is already in it, according to the order. */
   readonly add: (item: A, waiting: boolean) => void
-  /** Takes out an item that is in it. */
+  /** Removes an item that is in it. */
   readonly remove: (item: A) => void
-  /** How many come before an item. */
+  /** The number of items before an item. */
   readonly place: (item: A) => number
-  /** The first of those that wait, with its place. */
+  /** The first waiting item, with its place. */
   readonly first: () => { readonly item: A; readonly place: number } | undefined
-  /** An item that is in it waits no longer. */
+  /** Marks an item as no longer waiting. */
   readonly leave: (item: A) => void
 }
 
@@ -26,7 +26,7 @@ interface Node<A> {
   right: Node<A> | undefined
 }
 
-/** @param compare below 0 where `a` comes before `b`; 0 for the same item only. */
+/** @param compare below 0 if `a` comes before `b`; 0 only for the same item. */
 export const make = <A>(compare: (a: A, b: A) => number): Ranked<A> => {
   let root: Node<A> | undefined
   let random = 0x9e3779b9
@@ -58,7 +58,7 @@ export const make = <A>(compare: (a: A, b: A) => number): Ranked<A> => {
     node.right = right
     return right.priority < node.priority ? toLeft(node, right) : counted(node)
   }
-  /** Two trees, all of the first before all of the second. */
+  /** Joins two trees; everything in the first comes before everything in the second. */
   const joined = (a: Node<A> | undefined, b: Node<A> | undefined): Node<A> | undefined => {
     if (a === undefined) return b
     if (b === undefined) return a
@@ -79,7 +79,7 @@ export const make = <A>(compare: (a: A, b: A) => number): Ranked<A> => {
   }
   return {
     add: (item, isWaiting) => {
-      // Marsaglia's xorshift: a treap wants priorities without a pattern
+      // Marsaglia's xorshift: a treap needs priorities without a pattern
       random ^= random << 13
       random ^= random >>> 17
       random ^= random << 5

@@ -1,9 +1,9 @@
-/** A row of items into which others are put anywhere; a long one is kept in pieces, so that not all of what follows has to move. */
+/** A sequence of items that allows insertion anywhere. A long one is kept in pieces, so that an insertion does not move everything behind it. */
 
-/** Pieces with more items are divided. */
+/** Pieces with more items are split. */
 const most = 512
 
-/** The first index of an array, from `low` on, of an item of which something holds that holds of all after it too. */
+/** The first index in an array, from `low` on, where a predicate holds that also holds for everything after it. */
 export const firstOf = <A>(items: ReadonlyArray<A>, holds: (item: A) => boolean, low = 0): number => {
   let high = items.length
   while (low < high) {
@@ -15,7 +15,7 @@ export const firstOf = <A>(items: ReadonlyArray<A>, holds: (item: A) => boolean,
   return low
 }
 
-/** A class, since there are as many as there are fronts and each is asked a great many times. */
+/** A class, because there is one for every front, and each is used very often. */
 export class Sequence<A> {
   readonly #pieces: [Array<A>, ...Array<Array<A>>]
   /** How many items there are. */
@@ -38,7 +38,7 @@ export class Sequence<A> {
     return undefined
   }
 
-  /** The first index from `low` on of an item of which something holds that holds of all after it too; the size where it holds of none. */
+  /** The first index, from `low` on, where a predicate holds that also holds for everything after it; the size where it holds nowhere. */
   firstOf(holds: (item: A) => boolean, low = 0): number {
     const pieces = this.#pieces
     if (pieces.length === 1) return firstOf(pieces[0], holds, low)
@@ -53,7 +53,7 @@ export class Sequence<A> {
     return this.size
   }
 
-  /** Puts items in place of those from one index up to another. Gives those taken out. */
+  /** Replaces the items from one index up to another with others. Returns the items removed. */
   replace(from: number, to: number, items: ReadonlyArray<A>): ReadonlyArray<A> {
     const pieces = this.#pieces
     let [piece] = pieces
@@ -65,7 +65,7 @@ export class Sequence<A> {
       which++
     }
     const out = piece.splice(start, to - from, ...items)
-    // what reaches into the pieces that follow
+    // the part that reaches into later pieces
     while (out.length < to - from) {
       const next = pieces[which + 1]
       if (next === undefined) break
@@ -83,7 +83,7 @@ export class Sequence<A> {
   }
 }
 
-/** Takes the items beyond the first few out of a piece, as pieces of their own. */
+/** Takes the items beyond the first few out of a piece, as separate pieces. */
 const divided = <A>(piece: Array<A>): ReadonlyArray<Array<A>> => {
   const rest = piece.splice(most / 2)
   const out: Array<Array<A>> = []

@@ -1,4 +1,4 @@
-/** What a worker process of a configured search evaluates with. */
+/** The evaluator of a worker process in a configured search. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"

@@ -1,4 +1,4 @@
-/** The SQLite file behind a journal: one header, rows that are only ever added. */
+/** The SQLite file behind a journal: one header, and rows that are only ever added. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -32,11 +32,11 @@ export interface Row {
   readonly data: string
 }
 
-/** How the evaluation behind a row came about. */
+/** How the evaluation behind a row was done. */
 export interface TrainingRow {
   readonly trial: number
   readonly step: number
-  /** JSON. Few and long: the file has each once. */
+  /** JSON. There are few different ones and they are long, so the file stores each once. */
   readonly place: string
   readonly begun: number
   readonly ended: number
@@ -44,20 +44,20 @@ export interface TrainingRow {
 }
 
 export interface File {
-  /** Whether the last of it may be missing: it was not closed, and its log (`-wal`) is gone. */
+  /** Whether the end of it may be missing: it was not closed, and its log (`-wal`) is gone. */
   readonly isCut: boolean
   /** The header's text, if one was written. */
   readonly header: Effect.Effect<string | undefined, JournalUnreadable>
   readonly begin: (header: string) => Effect.Effect<void, JournalNotWritten>
-  /** Puts another text in the header's place. */
+  /** Replaces the header's text. */
   readonly rewrite: (header: string) => Effect.Effect<void, JournalNotWritten>
-  /** Returns when the row is on the disk. Rows that are added in one turn of the event loop share a commit. */
+  /** Returns when the row is on disk. Rows added in one turn of the event loop share a commit. */
   readonly add: (row: Row, training?: TrainingRow) => Effect.Effect<void, JournalNotWritten>
-  /** All rows, by trial and step; or those that were added at a time or later. */
+  /** All rows, by trial and step; or only those added at or after a time. */
   readonly rows: (since?: number) => Effect.Effect<ReadonlyArray<Row>, JournalUnreadable>
   /** How many rows there are. */
   readonly count: Effect.Effect<number, JournalUnreadable>
-  /** What there is of trainings, by trial and step: of all trials, or of some. */
+  /** The stored trainings, by trial and step: of all trials, or of some. */
   readonly trainings: (trials?: Iterable<number>) => Effect.Effect<ReadonlyArray<TrainingRow>, JournalUnreadable>
 }
 
@@ -71,7 +71,7 @@ const magic = "SQLite format 3\0"
 
 const problemOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
-/** What is wrong with the file before SQLite is let near it, which would write to some. */
+/** What is wrong with the file. Checked before SQLite opens it, because SQLite would write to some files. */
 const faultOf = (path: string): string | undefined => {
   if (!existsSync(path)) return undefined
   if (!statSync(path).isFile()) return "is not a file"
@@ -91,7 +91,7 @@ const firstBytes = (path: string): string => {
   }
 }
 
-/** Where the folder is read-only a log cannot be laid beside the file; nobody can write to it then either. */
+/** Where the folder is read-only, no log can be created next to the file; but then nobody can be writing to it either. */
 const addressOf = (path: string): string | URL => {
   const address = pathToFileURL(path)
   address.searchParams.set("immutable", "1")
@@ -105,15 +105,13 @@ const addressOf = (path: string): string | URL => {
 
 const numberOf = (row: Record<string, unknown> | undefined, column: string): number => Number(row?.[column] ?? 0)
 
-/** What a file is made under, before it has its header. */
+/** The file's name while it is being created, before it has its header. */
 const unmade = (path: string) => `${path}.new`
 
-/**
- * Makes the file with its header in it, whole or not at all: under another name, brought to the disk by SQLite, and renamed.
- */
+/** Creates the file with its header in it, whole or not at all: under another name, flushed to disk by SQLite, and renamed. */
 const makeFile = (path: string, header: string) => {
   const made = unmade(path)
-  // What a start left that was killed; the lock is ours.
+  // What a start that was killed left behind; the lock is ours.
   for (const end of ["", "-journal", "-wal", "-shm"]) rmSync(`${made}${end}`, { force: true })
   const db = new DatabaseSync(made)
   try {
@@ -127,25 +125,28 @@ const makeFile = (path: string, header: string) => {
   syncFolder(dirname(path))
 }
 
-/** The name is on the disk when the folder is; Windows has no such thing. */
+/** A name is on disk once its folder is synced; Windows has no such thing. */
 const syncFolder = (folder: string) => {
   try {
     const opened = openSync(folder, "r")
     fsyncSync(opened)
     closeSync(opened)
   } catch {
-    // As good as the system can.
+    // The best the system can do.
   }
 }
 
-/** On macOS what is synced may still be on its way to the disk: this waits for it there, and does nothing elsewhere. */
+/** On macOS, synced data may still be on its way to the disk: this waits for it there, and does nothing elsewhere. */
 const toTheDisk = "pragma fullfsync = on; pragma checkpoint_fullfsync = on;"
 
-/** Pages of the log, and milliseconds, after which it is written into the file itself: whoever copies the file alone has all but the last of it. */
+/**
+ * The number of log pages, and the milliseconds, after which the log is merged into the file, so that a copy of the file alone has all but
+ * the latest entries.
+ */
 const loggedPages = 64
 const loggedTime = 10_000
 
-/** The lock of a version before, which only knew the number of a process: a file with that. */
+/** The lock of an earlier version, which only knew a process number: a file with that number in it. */
 const earlier = (path: string): Lock.Holder | undefined => {
   const old = `${path}.lock`
   try {
@@ -154,7 +155,7 @@ const earlier = (path: string): Lock.Holder | undefined => {
     process.kill(holder.pid, 0)
     return holder
   } catch (cause) {
-    // It is there, and another user's.
+    // It exists, and belongs to another user.
     if (cause instanceof Error && "code" in cause && cause.code === "EPERM") return { pid: 0, host: hostname() }
     rmSync(old, { force: true })
     return undefined
@@ -175,7 +176,7 @@ const locked = (path: string): Effect.Effect<void, JournalLocked | JournalUnread
     })
   )
 
-/** Takes back what somebody had begun to write, and was ended before it was done: until then nobody can read who only reads. */
+/** Rolls back a write whose process was killed in the middle of it: until then the file cannot be opened just for reading. */
 const settle = (path: string) => {
   if (!existsSync(`${path}-journal`)) return
   const db = new DatabaseSync(path, { timeout: 5000 })
@@ -188,7 +189,7 @@ const settle = (path: string) => {
 
 const selectRows = (where: string) => `select trial, step, kind, at, data from entry ${where} order by trial, step`
 
-/** Opens or makes the file; it is closed with the scope. A file that is no journal, or damaged, is not changed. */
+/** Opens or creates the file; it is closed with the scope. A file that is not a journal, or is damaged, is not changed. */
 export const open = (
   path: string,
   { durability }: { readonly durability: Durability | "readOnly" }
@@ -211,9 +212,9 @@ export const open = (
       yield* locked(path)
     }
 
-    // A reader makes an empty one.
+    // A reader creates an empty one.
     const hadLog = yield* reading(() => (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0)
-    /** Not there before the file has its header. */
+    /** Absent until the file has its header. */
     let db: DatabaseSync | undefined
     let checkpointed = performance.now()
     const checkpoint = (how: "passive" | "truncate") => {
@@ -221,7 +222,7 @@ export const open = (
       db?.exec(`pragma wal_checkpoint(${how})`)
     }
     let isWriting = false
-    /** Leaves word in the file that it is written to: the log is a part of it from now on. */
+    /** Records in the file that it is being written to: from now on the log is part of it. */
     const write = (opened: DatabaseSync) => {
       if (isWriting) return
       isWriting = true
@@ -231,7 +232,7 @@ export const open = (
       opened.exec(`${trainings} create table if not exists writing (since integer not null); delete from writing`)
       opened.prepare("insert into writing (since) values (?)").run(Date.now())
       checkpoint("truncate")
-      // A log that has nothing in it would be taken for one that is lost.
+      // An empty log would be taken for a lost one.
       opened.exec("update writing set since = since + 1")
     }
     type Waiting = {
@@ -261,7 +262,7 @@ export const open = (
         if (db?.isTransaction === true) db.exec("rollback")
       }
       for (const { resume } of batch) resume(outcome)
-      // What was stored is safe in the log, whether it gets into the file now or later.
+      // What was stored is safe in the log, whether it is merged into the file now or later.
       if (performance.now() - checkpointed > loggedTime) ignoring(() => checkpoint("passive"))
     }
     yield* Effect.addFinalizer(() =>
@@ -293,7 +294,7 @@ export const open = (
       const check = yield* reading(() => opened.prepare("pragma quick_check(1)").get())
       if (check?.["quick_check"] !== "ok") return yield* unreadable(`is damaged (${String(check?.["quick_check"])})`)
     }
-    /** Somebody wrote to it and did not end well, and the log is not there that has the last of it. */
+    /** The last writer did not close the file properly, and the log with the latest entries is gone. */
     const isCut = yield* reading(
       () =>
         db !== undefined &&
@@ -349,7 +350,7 @@ export const open = (
     } satisfies File
   })
 
-/** Adds what is known of trainings, in the transaction of their rows. */
+/** Adds what is known of trainings, in the same transaction as their rows. */
 const addTrainings = (db: DatabaseSync, rows: ReadonlyArray<TrainingRow>) => {
   if (rows.length === 0) return
   const name = db.prepare(addPlace)
@@ -380,11 +381,11 @@ const readTrainings = (db: DatabaseSync, trials: Iterable<number> | undefined): 
   }))
 }
 
-/** What may fail without harm. */
+/** Runs something that may fail without harm. */
 const ignoring = (run: () => void) => {
   try {
     run()
   } catch {
-    // It is tried again when there is more.
+    // It is tried again when there is more to write.
   }
 }

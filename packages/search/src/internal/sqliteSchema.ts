@@ -1,10 +1,10 @@
-/** What a journal's file is made of, as SQL: for Node's SQLite, and for whoever has another one. */
+/** A journal's file as SQL: for Node's SQLite, or any other one. */
 
-/** "UniN", in the file's header: how a journal is told from other SQLite files. */
+/** "UniN" in the file's header, which tells a journal from other SQLite files. */
 export const applicationId = 0x556e694e
 export const version = 3
 
-/** Made where it is missing, too: journals of before have none. */
+/** Created if it is missing, because older journals do not have it. */
 export const trainings = `
   create table if not exists place (id integer primary key, place text not null unique);
   create table if not exists training (

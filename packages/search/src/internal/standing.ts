@@ -1,4 +1,4 @@
-/** Where the trials of a rung stand among one another, as they come in: what `Fidelity.order` says of all of them, kept up to date. */
+/** The ranking of a rung's trials as their results arrive: the same order as `Fidelity.order` gives for all of them, kept up to date. */
 import * as Fronts from "./fronts.ts"
 import * as Ranked from "./ranked.ts"
 
@@ -7,17 +7,17 @@ export interface Entrant {
   /** The trial's number, from 0. */
   readonly trial: number
   readonly objectives: ReadonlyArray<number>
-  /** Whether its training is over, as early stopping has it: it counts on its rung, and goes on to none. Default false. */
+  /** Whether its training has ended through early stopping: it counts on its rung, and goes on to no other. Default false. */
   readonly ended?: boolean
 }
 
 export interface Standing {
   readonly add: (entrant: Entrant) => void
-  /** How many stand before a trial; or some number from `limit` on, where there are so many. */
+  /** The number of trials ahead of a trial; any number from `limit` on if there are that many. */
   readonly place: (trial: number, limit: number) => number
-  /** The first of those that have not gone on, with its place; may be undefined where it is not among the first `limit`. */
+  /** The first trial that has not gone on, with its place; may be undefined if it is not among the first `limit`. */
   readonly first: (limit: number) => { readonly trial: number; readonly place: number } | undefined
-  /** A trial goes on. */
+  /** Records that a trial goes on. */
   readonly leave: (trial: number) => void
 }
 
@@ -52,7 +52,7 @@ const byOne = (): Standing => {
   }
 }
 
-/** @param width how many objectives every trial has. */
+/** @param width the number of objectives of every trial. */
 export const make = (width: number): Standing => {
   if (width === 1) return byOne()
   const fronts = Fronts.make(width)

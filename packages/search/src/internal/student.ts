@@ -1,4 +1,4 @@
-/** How far out the percentiles of a bootstrap of few values have to be taken. */
+/** How far out a bootstrap's percentiles have to be taken when there are few values. */
 import { Elementary } from "@uninet/search-space"
 
 /** Φ(−x) for x > 0, by the continued fraction of Mills' ratio far out and by integration near 0. */
@@ -26,7 +26,7 @@ const constant = (freedom: number): number => {
   return c
 }
 
-/** t such that Student's distribution has `tail` beyond it. */
+/** The t beyond which Student's distribution has `tail`. */
 export const quantile = (freedom: number, tail: number): number => {
   const c = constant(freedom)
   const beyond = (t: number) =>
@@ -43,7 +43,7 @@ export const quantile = (freedom: number, tail: number): number => {
 
 const known = new Map<string, number>()
 
-/** The tail of a bootstrap's percentile of `count` values that stands for `tail` of many. */
+/** The tail of a percentile bootstrap with `count` values that corresponds to `tail` with many values. */
 export const expandedTail = (count: number, tail: number): number => {
   const key = `${count}/${tail}`
   const found = known.get(key) ?? upper(Math.sqrt(count / (count - 1)) * quantile(Math.min(count - 1, 1000), tail))
@@ -51,11 +51,11 @@ export const expandedTail = (count: number, tail: number): number => {
   return found
 }
 
-/** The chance of a value as far from 0 as ±t, for whole degrees of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4). */
+/** The probability of a value at least as far from 0 as ±t, for integer degrees of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4). */
 export const beyond = (freedom: number, t: number): number => {
   const [sine, cosine] = [t / Math.sqrt(freedom + t * t), Math.sqrt(freedom / (freedom + t * t))]
   const isOdd = freedom % 2 === 1
-  // 1, cos² · 1/2, cos⁴ · 1·3 / 2·4, …; of odd ones cos, cos³ · 2/3, …
+  // 1, cos² · 1/2, cos⁴ · 1·3 / 2·4, …; for odd ones cos, cos³ · 2/3, …
   let [term, sum] = [isOdd ? cosine : 1, 0]
   for (let power = isOdd ? 1 : 0; power <= freedom - 2; power += 2) {
     sum += term

@@ -1,6 +1,6 @@
 /**
- * A worker process: makes the evaluator that its module describes, then evaluates one trial after the other. Started by `WorkerEvaluator` with the
- * module's address and its options.
+ * A worker process: makes the evaluator that its module describes, then evaluates one trial after another. Started by `WorkerEvaluator`
+ * with the module's address and its options.
  */
 import { Span } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ import { detailOf } from "./detail.ts"
 
 const [, , address = "", options = "null", watched = ""] = process.argv
 
-// Values of `Reply` are sent as they are: structured clone keeps maps and typed arrays.
+// Values of `Reply` are sent as they are: structured clone preserves maps and typed arrays.
 const send = (reply: Reply) => Effect.sync(() => void process.send?.(reply))
 const unable = (cause: unknown) => send(Reply.cases.Unable.make({ detail: detailOf(cause) }))
 const isLayer = (value: unknown): value is Layer.Layer<Evaluator, unknown> => Layer.isLayer(value)
@@ -49,7 +49,7 @@ const serve = (requests: Queue.Queue<Request>) =>
         return send(Reply.cases.Progress.make({ progress }))
       }
       const begun = Date.now()
-      /** An evaluator that does not say how it came about has been here. */
+      /** An evaluator that does not report how it trained has been here. */
       const trained = (given: Training | undefined) =>
         isTraining(given) ? given : { place: here(), begun, ended: Date.now() }
       const evaluating = evaluate(trial, report)(evaluator)
@@ -90,12 +90,12 @@ const program = Effect.gen(function* () {
 if (watched === "memory")
   setInterval(() => void process.send?.(Reply.cases.Memory.make({ bytes: process.memoryUsage.rss() })), 200).unref()
 
-// The pool ends its workers; Ctrl-C reaches the whole group of processes, and is the driver's to answer.
+// The pool ends its workers. Ctrl-C reaches the whole process group, and is for the driver to handle.
 process.on("SIGINT", () => {})
 const fiber = Effect.runFork(program)
 process.on("disconnect", () => {
   if (!Telemetry.isConfigured()) process.exit(0)
-  // What it has seen is sent before it ends, by whoever takes it soon.
+  // Pending telemetry is sent before the worker ends, if the receiver takes it soon.
   fiber.addObserver(() => process.exit(0))
   fiber.interruptUnsafe()
   setTimeout(() => process.exit(0), 5000)

@@ -13,7 +13,7 @@ export interface Span {
   readonly parentSpanId?: string
   readonly status: { readonly code: number; readonly message?: string }
   readonly attributes: Readonly<Record<string, unknown>>
-  /** The process that it is of. */
+  /** The process it belongs to. */
   readonly process: unknown
 }
 

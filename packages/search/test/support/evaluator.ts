@@ -1,4 +1,4 @@
-/** What the worker processes of the tests evaluate with: the trial's seed says what is to happen. */
+/** The evaluator of the tests' worker processes: the trial's seed says what should happen. */
 import { Evaluator } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"

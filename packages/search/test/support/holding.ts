@@ -1,6 +1,7 @@
 /**
- * Takes a lock again and again: `node holding.ts <file> <rounds> <die>`. Whoever has it makes a file that must not be there; with `die` it ends itself by SIGKILL in the
- * last round, while it has it. Prints how often it had it, and ends with code 1 and a sentence where it was not alone.
+ * Takes a lock again and again: `node holding.ts <file> <rounds> <die>`. While a process holds it, it creates a file that must not exist
+ * yet; with `die` it kills itself with SIGKILL in the last round, while it holds the lock. Prints how often it held the lock, and ends with
+ * code 1 and a sentence if it was not alone.
  */
 import { Lock } from "@uninet/search"
 import * as Effect from "effect/Effect"
@@ -13,7 +14,7 @@ const once = (isLast: boolean) =>
   Effect.scoped(
     Effect.gen(function* () {
       yield* Lock.hold(file)
-      // Fails where another one is in here too. Of those that were ended with it, one was alone.
+      // Fails if another process is in here too. A process that is killed removes its marker first.
       writeFileSync(marker, String(process.pid), { flag: "wx" })
       yield* Effect.sleep(Math.random() * 2)
       rmSync(marker)

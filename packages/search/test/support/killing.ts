@@ -1,4 +1,4 @@
-/** Every evaluation ends its worker, as a system does that is short of memory. */
+/** Every evaluation kills its worker, as a system that is short of memory does. */
 import { Evaluator } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { existsSync, readFileSync } from "node:fs"

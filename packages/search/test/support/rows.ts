@@ -1,4 +1,4 @@
-/** A space of one's own: rows of four numbers, a chain of two linear layers of a searched width, the mean absolute error. Nothing of it is UniNet's. */
+/** A custom space: rows of four numbers, a chain of two linear layers with a searched width, and the mean absolute error. Nothing in it is UniNet's. */
 import { Dataset, Examples } from "@uninet/data"
 import { Op } from "@uninet/graph"
 import { ModelSpace, Task } from "@uninet/model-space"
@@ -12,7 +12,7 @@ export interface Point {
   readonly learningRate: number
 }
 
-/** How far the numbers are off: by their distances, and by the squares of them. */
+/** How far the numbers are off: by their distances, and by the squares of these. */
 export const task = Task.make({
   name: "nearness",
   outputs: { y: [1] },
@@ -72,7 +72,7 @@ export const gapped = ModelSpace.make({
   model: (point) => (point.width === 8 ? Result.fail({ message: "eight is too many" }) : model(point))
 })
 
-/** An error that tells points apart: least at a width of 8 and a rate of 0.01. */
+/** An error that distinguishes points: lowest at a width of 8 and a rate of 0.01. */
 export const errorOf = ({ learningRate, width }: Point): number =>
   0.1 + Math.abs(Math.log2(width) - 3) + Math.abs(Math.log10(learningRate) + 2)
 

@@ -1,4 +1,7 @@
-/** An evaluator as someone without a type checker writes it: the search's seed says what is to happen, in every trial or in those of odd numbers; by `each` every kind once. */
+/**
+ * An evaluator as someone without a type checker might write it: the search's seed says what should happen, in every trial or in those with
+ * odd numbers; with `each`, every kind once.
+ */
 import { Evaluator, Trial } from "@uninet/search"
 import { ModelSpace } from "@uninet/model-space"
 import * as Effect from "effect/Effect"

@@ -1,4 +1,4 @@
-/** What trains rows in a worker process: two epochs on the processor. */
+/** Trains rows in a worker process: two epochs on the CPU. */
 import { Recipe } from "@uninet/model-space"
 import { OnnxRuntime } from "@uninet/runtime"
 import { type Evaluator, TrainingEvaluator } from "@uninet/search"

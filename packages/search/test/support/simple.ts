@@ -1,8 +1,8 @@
-/** The orders of rungs and the ladders by their plain definitions: everything is sorted anew whenever it is asked for. */
+/** The orders of rungs and the ladders by their plain definitions: everything is sorted again each time. */
 import { Pareto } from "@uninet/controller"
 import { Fidelity } from "@uninet/search"
 
-/** Fronts taken off one after the other. */
+/** Takes off one front after another. */
 export const ranks = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
   const out = points.map(() => -1)
   for (let rank = 0; out.includes(-1); rank++) {

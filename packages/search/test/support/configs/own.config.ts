@@ -1,4 +1,4 @@
-/** Operators and modules of one's own, and an evaluator that says in which process it ran. */
+/** Custom operators and modules, and an evaluator that reports the process in which it ran. */
 import { DsmSet } from "@uninet/dsm"
 import { OperatorSet } from "@uninet/operators"
 import { defineConfig, Evaluator } from "@uninet/search"

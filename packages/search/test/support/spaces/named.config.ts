@@ -1,4 +1,4 @@
-/** A config that names a space which somebody else knows. */
+/** A config that names a space known elsewhere. */
 import { defineConfig } from "@uninet/search"
 
 export default defineConfig({ space: "rows" })

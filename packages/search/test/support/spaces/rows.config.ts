@@ -1,4 +1,4 @@
-/** A config with a space, a data set, a reward, an objective, bounds and a strategy of one's own, and a version. */
+/** A config with its own space, data set, reward, objective, bounds and strategy, and a version. */
 import { Random } from "@uninet/controller"
 import { defineConfig } from "@uninet/search"
 import { data, rows } from "../rows.ts"
