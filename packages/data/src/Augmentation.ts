@@ -1,9 +1,9 @@
 /**
- * Augmentations as data: a recipe holds them, a journal records them, and equal values with equal seeds give equal pixels.
+ * Augmentations as data: a recipe contains them, a journal records them, and equal values with equal seeds give equal pixels.
  *
- * Steps run in order on the 8-bit image; `RandomErasing` runs on the normalised one, whatever its place in the list.
- * The operations and their order of draws follow timm (`timm/data/auto_augment.py`, `random_erasing.py`), torchvision
- * (`RandomCrop`, `RandomResizedCrop`, `ColorJitter`) and Pillow's pixel arithmetic.
+ * Steps run in order on the 8-bit image, except for `RandomErasing`, which runs on the normalised image wherever it is in the list. The
+ * operations and their order of draws follow timm (`timm/data/auto_augment.py`, `random_erasing.py`), torchvision (`RandomCrop`,
+ * `RandomResizedCrop`, `ColorJitter`) and Pillow's pixel arithmetic.
  *
  * @example
  * ```ts
@@ -45,23 +45,23 @@ const range = (low: number, high: number) =>
       Schema.withConstructorDefault(Effect.succeed([low, high] as const))
     )
 
-/** One step. Every field has the default named beside it. */
+/** One step. The default of every field is given in its description. */
 export const Step = Schema.TaggedUnion({
-  /** Pads every side by `padding` pixels (default 4) of black, then crops the original size at a random place. */
+  /** Pads every side by `padding` pixels (default 4) of black, then crops the original size at a random position. */
   RandomCrop: {
     padding: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(
       Schema.withDecodingDefaultKey(Effect.succeed(4)),
       Schema.withConstructorDefault(Effect.succeed(4))
     )
   },
-  /** A random part of the image, of `scale` of its area (default 0.08…1) and aspect `ratio` (default 3/4…4/3), resized (bicubic). */
+  /** Takes a random part of the image, with `scale` of its area (default 0.08…1) and aspect `ratio` (default 3/4…4/3), and resizes it (bicubic). */
   RandomResizedCrop: { scale: range(0.08, 1), ratio: range(3 / 4, 4 / 3) },
   /**
-   * Mirrors left to right with this probability (default 0.5). `alternating` instead mirrors every image in every second epoch, half of them in the even ones: no image is seen the same way in two epochs
-   * that follow one another (Jordan 2024).
+   * Mirrors left to right with this probability (default 0.5). With `alternating`, every image is mirrored in every second epoch instead,
+   * half of them in the even ones, so that no image looks the same in two consecutive epochs (Jordan 2024).
    */
   HorizontalFlip: { probability: probability(0.5), alternating: Schema.optionalKey(Schema.Literal(true)) },
-  /** Brightness, contrast and saturation by factors from 1 ± the value (default 0.4), hue by ± the value in turns (default 0), in random order. */
+  /** Changes brightness, contrast and saturation by factors from 1 ± the value (default 0.4), and hue by ± the value in turns (default 0), in random order. */
   ColorJitter: {
     brightness: atLeastZero(0.4),
     contrast: atLeastZero(0.4),
@@ -72,9 +72,9 @@ export const Step = Schema.TaggedUnion({
     )
   },
   /**
-   * `operations` (default 2) of the 15 of RandAugment (Cubuk et al. 2020), each applied with `probability` (default 0.5, timm's)
-   * at a magnitude drawn from N(`magnitude`, `deviation`) (default 9, 0.5) and cut to 0…10.
-   * `increasing` (default false) is timm's `inc1`: a higher magnitude always changes the image more.
+   * Applies `operations` (default 2) of RandAugment's 15 (Cubuk et al. 2020), each with `probability` (default 0.5, timm's) at a magnitude
+   * drawn from N(`magnitude`, `deviation`) (default 9, 0.5) and clipped to 0…10. `increasing` (default false) is timm's `inc1`: a higher
+   * magnitude always changes the image more.
    */
   RandAugment: {
     operations: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 15 })).pipe(
@@ -93,8 +93,8 @@ export const Step = Schema.TaggedUnion({
     )
   },
   /**
-   * With this probability (default 0.25) overwrites a rectangle of `area` of the image (default 0.02…1/3) and aspect ratio
-   * `ratio` (default 0.3…1/0.3): with zeros, which is the data set's mean (`fill: "mean"`, the default), or with N(0, 1) per value ("noise").
+   * With this probability (default 0.25), overwrites a rectangle of `area` of the image (default 0.02…1/3) and aspect ratio `ratio`
+   * (default 0.3…1/0.3): with zeros, which are the data set's mean (`fill: "mean"`, the default), or with N(0, 1) per value ("noise").
    */
   RandomErasing: {
     probability: probability(0.25),
@@ -112,7 +112,7 @@ export type Step = typeof Step.Type
 export const Augmentation = Schema.Array(Step)
 export type Augmentation = typeof Augmentation.Type
 
-/** Nothing. */
+/** No augmentation. */
 export const none: Augmentation = []
 
 /** `RandomCrop` with this padding in pixels. */
@@ -121,7 +121,7 @@ export const randomCrop = (padding = 4): Step => Step.cases.RandomCrop.make({ pa
 /** `HorizontalFlip` with this probability. */
 export const horizontalFlip = (probability = 0.5): Step => Step.cases.HorizontalFlip.make({ probability })
 
-/** `HorizontalFlip` of every image in every second epoch. */
+/** `HorizontalFlip` that mirrors every image in every second epoch. */
 export const alternatingFlip = (): Step => Step.cases.HorizontalFlip.make({ alternating: true })
 
 type Options<Tag extends Step["_tag"]> = Partial<Omit<Extract<Step, { readonly _tag: Tag }>, "_tag">>
@@ -140,7 +140,7 @@ export const randAugment = (options: Options<"RandAugment"> = {}): Step => Step.
 export const randomErasing = (options: Options<"RandomErasing"> = {}): Step => Step.cases.RandomErasing.make(options)
 
 /**
- * The paper's recipe for ImageNet: random resized crop, flip, RandAugment m9 mstd0.5. Its colour jitter of 0.4 is not among them
- * because timm, which the authors train with, leaves it out wherever RandAugment is on; add `colorJitter()` to have both.
+ * The paper's recipe for ImageNet: random resized crop, flip, RandAugment m9 mstd0.5. Its colour jitter of 0.4 is left out, because timm,
+ * which the authors train with, drops it wherever RandAugment is on; add `colorJitter()` to have both.
  */
 export const paper: Augmentation = [randomResizedCrop(), horizontalFlip(), randAugment()]

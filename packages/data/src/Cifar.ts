@@ -19,7 +19,10 @@ export interface CifarOptions {
   readonly folder: string
   /** CIFAR-100's labels: 100 "fine" classes (default) or 20 "coarse" ones. */
   readonly labels?: "fine" | "coarse"
-  /** Samples kept from the training files for validation (default: a tenth; one a class of fewer than ten) and the seed that chooses them. `size: 0` trains on everything. */
+  /**
+   * Samples taken from the training files for validation, and the seed that chooses them. Default: a tenth, or one per class if there are
+   * fewer than ten. `size: 0` trains on everything.
+   */
   readonly validation?: Partial<Memory.Holdout>
 }
 
@@ -92,11 +95,11 @@ const readRecords = Effect.fn("Cifar.readRecords")(function* (
 })
 
 /**
- * The data set of a folder of CIFAR's binary files; which of the two, the files' names say. Class names come from
- * `batches.meta.txt` or `fine_label_names.txt` where the folder has them.
+ * The data set in a folder of CIFAR's binary files; the file names tell which of the two it is. Class names come from `batches.meta.txt` or
+ * `fine_label_names.txt` if the folder has them.
  *
- * Fails with `FileUnavailable`, `CorruptFile`, `LabelOutOfRange`, or `InvalidSamples` and `InvalidOption` where no image can be kept for validation, or
- * not so many.
+ * Fails with `FileUnavailable`, `CorruptFile`, `LabelOutOfRange`, or with `InvalidSamples` or `InvalidOption` if no image, or not that
+ * many, can be kept for validation.
  *
  * @example
  * ```ts

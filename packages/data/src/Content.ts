@@ -1,19 +1,19 @@
 /**
- * What a data set holds, as a short text: two that are equal in it have the same examples, labels and order, wherever their files lie and whatever they are called. So a search or a
- * training that is gone on with knows whether its data are still those that it began with.
+ * A data set's content as a short text: data sets with equal texts have the same examples, labels and order, wherever their files are and
+ * whatever they are called. A search or training that is resumed uses it to check that its data are still the ones it began with.
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
 import type { DataError } from "./DataError.ts"
 import { type DatasetShape, type Split, splits } from "./Dataset.ts"
 
-/** Examples of a split that are read. */
+/** How many examples of a split are read. */
 const sampled = 64
 
 const bytesOf = ({ buffer, byteLength, byteOffset }: ArrayBufferView) => new Uint8Array(buffer, byteOffset, byteLength)
 
 /**
- * Up to `most` places of so many, evenly apart, the same ones every time.
+ * Up to `most` of this many positions, evenly spaced, the same ones every time.
  *
  * @example
  * ```ts
@@ -28,7 +28,7 @@ export const places = (size: number, most: number): ReadonlyArray<number> => {
   return Array.from({ length: count }, (_, i) => Math.floor((i * size) / count))
 }
 
-/** All targets, and some examples. */
+/** All targets, and some of the examples. */
 const read = Effect.fnUntraced(function* ({ read, size, targets }: Split) {
   const hash = createHash("sha256")
   hash.update(bytesOf(yield* targets))
@@ -41,11 +41,12 @@ const read = Effect.fnUntraced(function* ({ read, size, targets }: Split) {
 })
 
 /**
- * 16 hexadecimal digits that tell a data set's content: what an example is, the classes and their order, the numbers it is normalised by, and of every split the size, every target and a
- * sample of 64 examples, or what the split itself says of its content (`Split.content`). Where the mean is that of the training split, as of most sets in memory, it changes with any of
- * its examples. It is quick enough to be taken at every start: of MNIST in some milliseconds, of a folder of a million images in a second or two.
+ * 16 hexadecimal digits that identify a data set's content: what an example is, the classes and their order, and the normalisation; and for
+ * every split its size, every target and a sample of 64 examples, or the split's own description of its content (`Split.content`). Where
+ * the mean is the training split's, as in most data sets in memory, it changes when any training example changes. It is fast enough to be
+ * computed at every start: a few milliseconds for MNIST, a second or two for a folder of a million images.
  *
- * Fails as the splits do where they are read.
+ * Fails with the splits' errors if they are read.
  *
  * @example
  * ```ts

@@ -1,6 +1,4 @@
-/**
- * What can be wrong with data, each naming the file, sample or option at fault and the remedy.
- */
+/** What can be wrong with data. Each error names the file, sample or option at fault and the remedy. */
 import * as Schema from "effect/Schema"
 
 /** No data set has this name, and no file or folder of a known layout is at this path. */
@@ -25,7 +23,7 @@ export class FileUnavailable extends Schema.TaggedError<FileUnavailable>()("File
   }
 }
 
-/** A file whose bytes are not what its format says: wrong magic number, cut short, sizes that disagree. */
+/** A file whose bytes do not match its format: wrong magic number, cut short, sizes that disagree. */
 export class CorruptFile extends Schema.TaggedError<CorruptFile>()("CorruptFile", {
   path: Schema.String,
   reason: Schema.String,
@@ -48,7 +46,7 @@ export class LabelOutOfRange extends Schema.TaggedError<LabelOutOfRange>()("Labe
   }
 }
 
-/** Image files that cannot be decoded, all of them named in `files` with the decoder's reason. */
+/** Image files that cannot be decoded, all listed in `files` with the decoder's reason. */
 export class UnreadableImages extends Schema.TaggedError<UnreadableImages>()("UnreadableImages", {
   folder: Schema.String,
   files: Schema.Array(Schema.Struct({ path: Schema.String, reason: Schema.String }))
@@ -65,7 +63,7 @@ const listed = (label: string, names: ReadonlyArray<string>) =>
     ? []
     : [`${label} ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}`]
 
-/** A split whose classes are not those of the training split. */
+/** A split's classes are not those of the training split. */
 export class ClassMismatch extends Schema.TaggedError<ClassMismatch>()("ClassMismatch", {
   source: Schema.String,
   split: Schema.String,
@@ -78,7 +76,7 @@ export class ClassMismatch extends Schema.TaggedError<ClassMismatch>()("ClassMis
   }
 }
 
-/** Samples that do not fit the description they came with: a wrong shape, a wrong count, an empty split. */
+/** Samples that do not fit their description: a wrong shape, a wrong count, an empty split. */
 export class InvalidSamples extends Schema.TaggedError<InvalidSamples>()("InvalidSamples", {
   source: Schema.String,
   split: Schema.String,
@@ -90,15 +88,15 @@ export class InvalidSamples extends Schema.TaggedError<InvalidSamples>()("Invali
   }
 }
 
-/** A number of an example that none can train with: not finite, or no whole number where the element type is int32. */
+/** A number in an example that cannot be trained on: not finite, or not a whole number if the element type is int32. */
 export class InvalidNumber extends Schema.TaggedError<InvalidNumber>()("InvalidNumber", {
   source: Schema.String,
   split: Schema.String,
-  /** Counts the split's examples from 0. */
+  /** The index of the example in the split, from 0. */
   index: Schema.Int,
   /** `input <name>` or `target`. */
   what: Schema.String,
-  /** Counts the numbers of `what` in the example from 0. */
+  /** The index of the number within `what` in the example, from 0. */
   place: Schema.Int,
   value: Schema.Number,
   expected: Schema.String
@@ -108,7 +106,7 @@ export class InvalidNumber extends Schema.TaggedError<InvalidNumber>()("InvalidN
   }
 }
 
-/** Augmentation was asked for of examples that are no images of bytes. */
+/** Augmentation was requested for examples that are not images of bytes. */
 export class CannotAugment extends Schema.TaggedError<CannotAugment>()("CannotAugment", {
   source: Schema.String,
   steps: Schema.Array(Schema.String)
@@ -118,7 +116,7 @@ export class CannotAugment extends Schema.TaggedError<CannotAugment>()("CannotAu
   }
 }
 
-/** Labelled images were asked for, and the data set's examples are something else. */
+/** Labelled images were requested, and the data set's examples are something else. */
 export class NotImages extends Schema.TaggedError<NotImages>()("NotImages", {
   source: Schema.String,
   /** Every input's name, shape and element type. */
@@ -142,7 +140,7 @@ export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidO
   }
 }
 
-/** Everything that reading a data set can fail with. */
+/** The errors of reading a data set. */
 export type DataError =
   | DatasetNotFound
   | FileUnavailable

@@ -1,5 +1,5 @@
 /**
- * A data set in three splits: what a trainer, a search and `uninet data` are written against. Its examples have inputs of any shape, by name, and a
+ * A data set in three splits, which trainers, searches and `uninet data` all build on. Its examples have named inputs of any shape, and a
  * target; labelled images (`ImageDataset`) are one kind.
  */
 import * as Context from "effect/Context"
@@ -10,7 +10,7 @@ import { NotImages, type DataError } from "./DataError.ts"
 
 /** Channels, height and width of every image, in pixels. */
 export interface ImageShape {
-  /** 1 for grey, 3 for colours. */
+  /** 1 for greyscale, 3 for colour. */
   readonly channels: number
   /** Pixels. */
   readonly height: number
@@ -18,16 +18,16 @@ export interface ImageShape {
   readonly width: number
 }
 
-/** What every example has under a name: its shape, the batch apart (`[]` for a single number), and element type. */
+/** One named part of every example: its shape without the batch dimension (`[]` for a single number) and element type. */
 export interface Feature {
   readonly shape: ReadonlyArray<number>
   readonly dtype: "float32" | "int32"
 }
 
-/** 32-bit floats of this shape: `float32(13)` is a row of 13, `float32()` one number. */
+/** 32-bit floats of this shape: `float32(13)` is a row of 13, `float32()` a single number. */
 export const float32 = (...shape: ReadonlyArray<number>): Feature => ({ shape, dtype: "float32" })
 
-/** 32-bit integers of this shape: `int32()` is a label, `int32(32, 32)` a mask of them. */
+/** 32-bit integers of this shape: `int32()` is a label, `int32(32, 32)` a mask of labels. */
 export const int32 = (...shape: ReadonlyArray<number>): Feature => ({ shape, dtype: "int32" })
 
 /** The numbers of a batch, by the feature's element type. */
@@ -36,13 +36,13 @@ export type Values = Float32Array | Int32Array
 /** A batch's inputs, by the names of a model's inputs. */
 export type Inputs = Readonly<Record<string, Values>>
 
-/** Some examples, ready for a network. */
+/** A batch of examples, ready for a network. */
 export interface Batch<out I extends Inputs = Inputs, out T extends Values = Values> {
   /** Position in the epoch, from 0; what `startAt` takes. */
   readonly index: number
   /** Examples in this batch. */
   readonly size: number
-  /** For every feature of the data set's `inputs`: `[size, ...shape]`, row-major. */
+  /** For every feature in the data set's `inputs`: `[size, ...shape]`, row-major. */
   readonly inputs: I
   /** `[size, ...targets.shape]`, row-major. */
   readonly targets: T
@@ -51,96 +51,96 @@ export interface Batch<out I extends Inputs = Inputs, out T extends Values = Val
 }
 
 /**
- * Some labelled images: `inputs.image` is `[size, channels, height, width]`, `(byte / 255 - mean) / deviation` per channel; `targets` is `[size]`, the
- * index of the class.
+ * A batch of labelled images: `inputs.image` is `[size, channels, height, width]`, `(byte / 255 - mean) / deviation` per channel; `targets`
+ * is `[size]`, the index of the class.
  */
 export type ImageBatch = Batch<{ readonly image: Float32Array }, Int32Array>
 
-/** The random choices of one epoch: equal seed and epoch give equal order and equal augmentation. */
+/** The random choices of one epoch: equal seeds and epochs give equal order and equal augmentation. */
 export interface Shuffle {
   readonly seed: string | number
   /** Default 0. */
   readonly epoch?: number
 }
 
-/** How a split is cut into batches, in which order, and what is done to its examples. */
+/** How a split is divided into batches, in which order, and how its examples are augmented. */
 export interface BatchOptions {
   /** Examples per batch; the last batch of an epoch may be smaller. A positive integer. */
   readonly batch: number
-  /** Leave it out for the split's own order (augmentation, if any, then draws from seed 0, epoch 0). */
+  /** Omit it for the split's own order (augmentation, if any, then draws from seed 0, epoch 0). */
   readonly shuffle?: Shuffle
   /**
-   * Applied to every example; its draws depend on seed, epoch and the example's index only. For images that come from bytes: any other data set fails
-   * with `CannotAugment` where there is a step.
+   * Applied to every example; its draws depend only on the seed, the epoch and the example's index. Works only on images that come from
+   * bytes: with at least one step, any other data set fails with `CannotAugment`.
    */
   readonly augment?: Augmentation
-  /** Leave out a last batch that is not full. Default false. */
+  /** Leaves out a last batch that is not full. Default false. */
   readonly dropLast?: boolean
-  /** Index of the first batch, to resume an epoch. Equal to dropping that many batches, without making them. Default 0. */
+  /** Index of the first batch, to resume an epoch. The result is the same as skipping that many batches, but they are never made. Default 0. */
   readonly startAt?: number
-  /** Batches made ahead of the one asked for. Default: 0 for data in memory, 2 where it is decoded or streamed. */
+  /** Batches made ahead of the one requested. Default: 0 for data in memory, 2 if it is decoded or streamed. */
   readonly prefetch?: number
   /**
-   * Whether a batch's inputs may stand in the memory of an earlier one's: for a loop that is done with a batch when it asks for the next. New
-   * memory for every batch costs more than normalising it does. Default false.
+   * Whether a batch's inputs may reuse the memory of an earlier batch: for a loop that has finished with a batch when it requests the next.
+   * Allocating memory for every batch costs more than normalising it. Default false.
    */
   readonly reuse?: boolean
 }
 
-/** A part of a data set: what is trained on, chosen by, and reported. */
+/** A part of a data set: for training, for choosing, and for the reported figure. */
 export type SplitName = "train" | "validation" | "test"
 
 /** One split. Its order is fixed, so an index names an example. */
 export interface Split<out B extends Batch = Batch> {
   readonly name: SplitName
-  /** Examples. */
+  /** The number of examples. */
   readonly size: number
-  /** Of a split of files: how many others lay among them and were left out, as no images by their names. */
+  /** For a split of files: how many other files were left out because their names are not those of images. */
   readonly leftOut?: number
   /** The target of every example, in order: `[size, ...targets.shape]`. */
   readonly targets: Effect.Effect<B["targets"], DataError>
-  /** The examples at these indexes, in the order asked for, not augmented. */
+  /** The examples at these indexes, in the order requested, without augmentation. */
   readonly read: (indexes: ArrayLike<number>) => Effect.Effect<B, DataError>
-  /** One epoch (or its rest, with `startAt`). Equal options give equal batches, whatever the prefetching or the workers' timing. */
+  /** One epoch (or the rest of it, with `startAt`). Equal options give equal batches, whatever the prefetching or the timing of workers. */
   readonly batches: (options: BatchOptions) => Stream.Stream<B, DataError>
-  /** What tells its examples from others', where the layer knows that better, or more cheaply, than by all targets and a sample of examples (`Content.of`). */
+  /** Identifies its examples, if the layer can do so better or more cheaply than with all targets and a sample of examples (`Content.of`). */
   readonly content?: Effect.Effect<string, DataError>
-  /** The whole split in order, as one batch. For sets that fit in memory as 32-bit floats. */
+  /** The whole split in order, as one batch. For data sets that fit in memory as 32-bit floats. */
   readonly all: Effect.Effect<B, DataError>
 }
 
-/** By which numbers values were normalised: `(value - mean) / deviation`, number by number. */
+/** The numbers by which values were normalised: `(value - mean) / deviation`, element by element. */
 export interface Normalisation {
   readonly mean: ReadonlyArray<number>
   readonly deviation: ReadonlyArray<number>
 }
 
-/** What a layer supplies. */
+/** What a layer provides. */
 export interface DatasetShape<out B extends Batch = Batch> {
   readonly name: string
-  /** What every example has, by the names of a model's inputs. */
+  /** The inputs of every example, by the names of a model's inputs. */
   readonly inputs: { readonly [Name in keyof B["inputs"]]: Feature }
-  /** What every example's target is. */
+  /** The target of every example. */
   readonly targets: Feature
-  /** Names by label, where the targets are classes. */
+  /** Class names by label, if the targets are classes. */
   readonly classes?: ReadonlyArray<string>
-  /** Where the input `image` is an image of bytes. */
+  /** The shape of the input `image`, if it is an image of bytes. */
   readonly image?: ImageShape
-  /** Per channel of the input `image`, of the training split's bytes / 255 (or the layer's documented constants). */
+  /** Per channel of the input `image`: of the training split's bytes / 255 (or the layer's documented constants). */
   readonly mean?: ReadonlyArray<number>
   /** Standard deviation per channel, on the same scale as `mean`. */
   readonly deviation?: ReadonlyArray<number>
   /**
-   * Where images come from files of any size: the part of the resized image's edge that the centre crop keeps in evaluation. Default 1: a file is
-   * resized to the images' size whole.
+   * Where images come from files of any size: the fraction of the resized image's edge that the centre crop keeps in evaluation. Default 1:
+   * the whole file is resized to the images' size.
    */
   readonly cropRatio?: number
   /**
-   * The inputs that were standardised, and by what: a number per place of the first dimension of their shape (a row's columns, an image's channels).
-   * Whoever runs a trained model on new examples does the same to them.
+   * The inputs that were standardised, and with which values: one number per index of the first dimension of their shape (a row's columns,
+   * an image's channels). To run a trained model on new examples, standardise them in the same way.
    */
   readonly standardised?: Readonly<Record<string, Normalisation>>
-  /** Whether examples are decoded or resized by native code, which may round otherwise on another kind of machine. Default: no. */
+  /** Whether native code decodes or resizes the examples, which may round differently on another kind of machine. Default: no. */
   readonly isNative?: boolean
   readonly train: Split<B>
   /** For choosing between networks. */
@@ -179,7 +179,7 @@ export interface ImageDataset extends DatasetShape<ImageBatch> {
  */
 export class Dataset extends Context.Service<Dataset, DatasetShape>()("@uninet/data/Dataset") {}
 
-/** What a data set of labelled images says of its inputs and targets. */
+/** The inputs and targets of a data set of labelled images. */
 export const imageFeatures = ({ channels, height, width }: ImageShape) =>
   ({
     inputs: { image: { shape: [channels, height, width], dtype: "float32" } },
@@ -190,7 +190,8 @@ const isFeature = (feature: Feature | undefined, { dtype, shape }: Feature): boo
   feature?.dtype === dtype && feature.shape.length === shape.length && shape.every((n, i) => n === feature.shape[i])
 
 /**
- * Whether these are labelled images: the input `image` of the shape that `image` says and no other, a class for a target, and known mean and deviation.
+ * Whether these are labelled images: a single input `image` with the shape that `image` gives, a class as the target, and a known mean and
+ * deviation.
  *
  * @example
  * ```ts
@@ -215,7 +216,7 @@ export const isImages = (data: DatasetShape): data is ImageDataset => {
 const printed = ({ dtype, shape }: Feature) => `[${shape.join(", ")}] (${dtype})`
 
 /**
- * The data set as one of labelled images; fails with `NotImages` where it is another kind.
+ * The data set as a data set of labelled images; fails with `NotImages` if it is of another kind.
  *
  * @example
  * ```ts
@@ -251,14 +252,14 @@ export const images = (data: DatasetShape): Effect.Effect<ImageDataset, NotImage
         })
       )
 
-/** The splits, in the order they are used. */
+/** The splits, in the order in which they are used. */
 export const splits = <B extends Batch>(dataset: DatasetShape<B>): ReadonlyArray<Split<B>> => [
   dataset.train,
   dataset.validation,
   dataset.test
 ]
 
-/** Batches in an epoch of a split: what `batches` with these options gives, `startAt` aside. */
+/** The number of batches in one epoch of a split: as many as `batches` gives with these options, ignoring `startAt`. */
 export const batchCount =
   (options: Pick<BatchOptions, "batch" | "dropLast">) =>
   (split: Pick<Split, "size">): number =>
@@ -274,7 +275,7 @@ const changed =
   })
 
 /**
- * The data set with every batch changed by `change`, which keeps the examples, their targets and their order.
+ * The data set with every batch changed by `change`, which has to keep the examples, their targets and their order.
  *
  * @example
  * ```ts

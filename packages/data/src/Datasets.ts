@@ -1,6 +1,4 @@
-/**
- * Data sets by the name or path that a command line is given.
- */
+/** Data sets by name or path, as given on a command line. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -15,20 +13,20 @@ import * as files from "./internal/files.ts"
 import type { Holdout } from "./Memory.ts"
 import * as Mnist from "./Mnist.ts"
 
-/** Settings for whichever data set is found; each applies where it has a meaning. */
+/** Settings for any data set; each applies if it has a meaning. */
 export interface Options {
-  /** Edge of the images made from a folder of images, in pixels. Default 224. */
+  /** Edge length, in pixels, of the images made from a folder of images. Default 224. */
   readonly size?: number
-  /** Leave out unreadable images of a folder of images. Default false. */
+  /** Leaves out unreadable images of a folder of images. Default false. */
   readonly skipBad?: boolean
-  /** Samples kept from training for validation, where the data set has no validation split of its own. Default: its own tenth. */
+  /** Samples taken from training for validation, if the data set has no validation split. Default: the data set's own default, a tenth. */
   readonly validation?: Partial<Holdout>
 }
 
-/** The data sets with a name. */
+/** The data sets that have a name. */
 export const names: ReadonlyArray<string> = ["mnist", "fashion-mnist"]
 
-/** Whether there is a folder. What is there and cannot be looked at is taken for one, so that reading it says why. */
+/** Whether there is a folder. If something is there but cannot be inspected, it is assumed to be a folder, so that reading it reports why. */
 const isFolder = (path: string): Effect.Effect<boolean> =>
   Effect.promise(() =>
     stat(path).then(
@@ -37,7 +35,7 @@ const isFolder = (path: string): Effect.Effect<boolean> =>
     )
   )
 
-/** Which layout a folder has, by the names in it; its subfolders of CIFAR's archives count as it. */
+/** The layout of a folder, from the names in it; the subfolder of a CIFAR archive counts as the folder itself. */
 const atPath = (
   folder: string,
   options: Options
@@ -68,9 +66,9 @@ const atPath = (
   })
 
 /**
- * The data set of a name (`names`) or of a folder of IDX files, CIFAR binary files or images by class.
+ * The data set with a name (`names`), or in a folder of IDX files, CIFAR binary files or images by class.
  *
- * Fails with `DatasetNotFound` where it is neither, otherwise as the data set's own `make`.
+ * Fails with `DatasetNotFound` if it is none of these, otherwise like the data set's own `make`.
  *
  * @example
  * ```ts

@@ -1,6 +1,4 @@
-/**
- * A data set of any kind held in memory: rows of numbers, images as floats with masks for targets, sequences of tokens.
- */
+/** A data set of any kind, held in memory: rows of numbers, images as floats with masks for targets, sequences of tokens. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -22,18 +20,18 @@ import * as values from "./internal/values.ts"
 
 export type { Holdout }
 
-/** Examples: under every input's name `[size, ...shape]`, row-major, and targets `[size, ...targets.shape]`. Arrays of 32-bit numbers are not copied. */
+/** Examples: `[size, ...shape]` for every named input, row-major, and targets `[size, ...targets.shape]`. Arrays of 32-bit numbers are not copied. */
 export interface Samples<Name extends string> {
   readonly inputs: Readonly<Record<Name, ArrayLike<number>>>
   readonly targets: ArrayLike<number>
 }
 
-/** The three splits, and what their examples are. */
+/** The three splits, and the kind of their examples. */
 export interface ExamplesOptions<Name extends string> extends examples.Kind<Name> {
   readonly train: Samples<Name>
-  /** Examples of their own, or a part of the training split: each class in proportion where every target is one label, else any. */
+  /** Separate examples, or a part of the training split: in class proportions if every target is one label, otherwise any. */
   readonly validation: Samples<Name> | Holdout
-  /** Examples of their own, or a part of the training split (taken after validation's). */
+  /** Separate examples, or a part of the training split (taken after validation's). */
   readonly test: Samples<Name> | Holdout
 }
 
@@ -65,7 +63,7 @@ const check = <Name extends string>(kind: examples.Kind<Name>, name: SplitName, 
   return undefined
 }
 
-/** The examples `part` of a split, copied nowhere. */
+/** The examples `part` of a split, without copying. */
 const memorySplit = <Name extends string>(
   kind: examples.Kind<Name>,
   standardised: Readonly<Record<string, Normalisation>>,
@@ -98,12 +96,12 @@ const memorySplit = <Name extends string>(
 }
 
 /**
- * A data set from arrays of numbers. Inputs that are standardised are so by the training split without what is held out of it, and the data set says by
- * what (`standardised`).
+ * A data set from arrays of numbers. Inputs to standardise use the mean and deviation of the training split, without what is held out of
+ * it; the data set records these values (`standardised`).
  *
- * Fails with `InvalidSamples` (no examples, lengths that disagree), `InvalidNumber` (NaN, an infinity, no whole number where the element type is int32),
- * `LabelOutOfRange` or `InvalidOption` (a shape, a name, a holdout of more than there is). Its splits fail with `CannotAugment` where a batch is to be
- * augmented.
+ * Fails with `InvalidSamples` (no examples, lengths that disagree), `InvalidNumber` (NaN, an infinity, a fraction if the element type is
+ * int32), `LabelOutOfRange` or `InvalidOption` (a shape, a name, a holdout larger than the data). Its splits fail with `CannotAugment` if a
+ * batch is to be augmented.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * MNIST's own file format (IDX), plain or `.gz`: MNIST, Fashion-MNIST, KMNIST, EMNIST.
+ * MNIST's file format (IDX), plain or `.gz`: MNIST, Fashion-MNIST, KMNIST, EMNIST.
  *
  * The format: https://yann.lecun.com/exdb/mnist/ and https://github.com/zalandoresearch/fashion-mnist.
  */
@@ -20,11 +20,14 @@ export interface IdxOptions {
   readonly name?: string
   /** Class names by label. Default: 0 … 9. */
   readonly classes?: ReadonlyArray<string>
-  /** Samples kept from the training files for validation (default: a tenth; one a class of fewer than ten) and the seed that chooses them. `size: 0` trains on everything. */
+  /**
+   * Samples taken from the training files for validation, and the seed that chooses them. Default: a tenth, or one per class if there are
+   * fewer than ten. `size: 0` trains on everything.
+   */
   readonly validation?: Partial<Memory.Holdout>
 }
 
-/** What an IDX file of bytes holds: `sizes` has a number per dimension, `data` the values, row-major. */
+/** The content of an IDX file of bytes: `sizes` has one number per dimension, `data` the values, row-major. */
 export interface Idx {
   readonly sizes: ReadonlyArray<number>
   readonly data: Uint8Array
@@ -35,10 +38,10 @@ const corrupt = (path: string, reason: string) =>
 
 const hex = (value: number) => `0x${value.toString(16).padStart(8, "0")}`
 
-/** Bytes of a header with so many dimensions. */
+/** The length in bytes of a header with this many dimensions. */
 const headerLength = (dimensions: number) => 4 + 4 * dimensions
 
-/** The header at the beginning of these bytes: a number per dimension. */
+/** The header at the beginning of these bytes: one number per dimension. */
 const sizesOf = (
   path: string,
   bytes: Uint8Array,
@@ -57,9 +60,9 @@ const sizesOf = (
 const product = (sizes: ReadonlyArray<number>) => sizes.reduce((a, b) => a * b, 1)
 
 /**
- * Reads the bytes of an IDX file of unsigned bytes with so many dimensions; `path` only names it in errors.
+ * Reads the content of an IDX file of unsigned bytes with this many dimensions; `path` is only used in error messages.
  *
- * Fails with `CorruptFile` on a wrong magic number or a length that is not what the header says.
+ * Fails with `CorruptFile` on a wrong magic number, or on a length that disagrees with the header.
  *
  * @example
  * ```ts
@@ -92,14 +95,14 @@ export const parse =
       })
     )
 
-/** The names that one of the four files goes by. */
+/** The possible names of one of the four files. */
 const names = (stem: string, dimensions: number): Arr.NonEmptyReadonlyArray<string> =>
   Arr.flatMap([`${stem}-idx${dimensions}-ubyte`, `${stem}.idx${dimensions}-ubyte`], (name) => [name, `${name}.gz`])
 
 const remedy =
   "Put the four IDX files of the data set (train-images, train-labels, t10k-images, t10k-labels) in the folder"
 
-/** An unpacked file's size, by its header: a file of a few megabytes must not unpack to a memory full of nothing. */
+/** An unpacked file's size, from its header: a file of a few megabytes must not fill the memory when it is unpacked. */
 const sized = (path: string, dimensions: number): files.Sized => ({
   length: headerLength(dimensions),
   sizeOf: (start) => Effect.map(sizesOf(path, start, dimensions), (sizes) => headerLength(dimensions) + product(sizes))
@@ -137,10 +140,10 @@ const readSamples = Effect.fn("Idx.readSamples")(function* (folder: string, stem
 })
 
 /**
- * The data set of a folder of IDX files: `train-*` split into training and validation, `t10k-*` for testing.
+ * The data set in a folder of IDX files: `train-*` split into training and validation, `t10k-*` for testing.
  *
- * Fails with `FileUnavailable` (a file is missing), `CorruptFile` (wrong magic number, cut short, gzip cut short, counts that
- * disagree), `LabelOutOfRange`, or `InvalidSamples` and `InvalidOption` where no image can be kept for validation, or not so many.
+ * Fails with `FileUnavailable` (a file is missing), `CorruptFile` (wrong magic number, cut short, truncated gzip, counts that disagree),
+ * `LabelOutOfRange`, or with `InvalidSamples` or `InvalidOption` if no image, or not that many, can be kept for validation.
  *
  * @example
  * ```ts
@@ -215,7 +218,7 @@ export const debianFashionFolder = "/usr/share/datasets/fashion-mnist"
 /**
  * Fashion-MNIST (60,000 + 10,000 of 28×28) from Debian's package `dataset-fashion-mnist`, or from `folder`.
  *
- * Fails as `make`; where the package is not installed, with `FileUnavailable` that says how to install it.
+ * Fails like `make`; if the package is not installed, with a `FileUnavailable` that says how to install it.
  */
 export const makeFashion = (options: Partial<IdxOptions> = {}): Effect.Effect<ImageDataset, DataError> => {
   const dataset = make({

@@ -1,8 +1,8 @@
 /**
- * Operations on 8-bit images, channels first, pure: each gives a new image and leaves its argument alone.
+ * Pure operations on 8-bit images, channels first: each returns a new image and does not change its argument.
  *
- * They are the operations of Pillow (`ImageOps`, `ImageEnhance`, `Image.transform`, `Image.resize`) with its rounding, because
- * the recipes in the papers were run on it; `test/pillow.json` holds Pillow's own results.
+ * They are Pillow's operations (`ImageOps`, `ImageEnhance`, `Image.transform`, `Image.resize`) with its rounding, because the papers'
+ * recipes were run with Pillow; `test/pillow.json` holds Pillow's own results.
  *
  * @example
  * ```ts
@@ -37,7 +37,7 @@ const blank = (image: ImageShape, height = image.height, width = image.width): I
 
 const clip = (value: number): number => (value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value))
 
-/** Puts every byte of `channel` through `table(counts)`, `counts` being how often each value occurs in it. */
+/** Maps every byte of a channel through `table(counts)`, where `counts` is how often each value occurs in the channel. */
 const mapChannels = (image: Image, table: (channel: Uint8Array) => ArrayLike<number>): Image => {
   const out = blank(image)
   const area = image.height * image.width
@@ -73,7 +73,7 @@ export const flip = (image: Image): Image => {
   return out
 }
 
-/** The part of `height` × `width` pixels whose corner is at (`top`, `left`), which may lie outside the image; black there. */
+/** The part of `height` × `width` pixels with its corner at (`top`, `left`). The part may extend beyond the image, and is black there. */
 export const crop =
   (top: number, left: number, height: number, width: number) =>
   (image: Image): Image => {
@@ -105,7 +105,7 @@ interface Taps {
 
 const computed = new Map<number, ReadonlyArray<Taps>>()
 
-/** `computeWeights`, each remembered: random crops resize from the same few sizes again and again. */
+/** `computeWeights`, cached: random crops resize from the same few sizes again and again. */
 const weights = (from: number, to: number): ReadonlyArray<Taps> => {
   const key = from * 65536 + to
   const known = computed.get(key)
@@ -116,7 +116,7 @@ const weights = (from: number, to: number): ReadonlyArray<Taps> => {
   return made
 }
 
-/** For every output place the first input place and the weights from there on, in units of 2⁻²². */
+/** For every output position, the first input position and the weights from there on, in units of 2⁻²². */
 const computeWeights = (from: number, to: number): ReadonlyArray<Taps> => {
   const scale = from / to
   const stretch = Math.max(1, scale)
@@ -136,7 +136,8 @@ const computeWeights = (from: number, to: number): ReadonlyArray<Taps> => {
 }
 
 /**
- * For every place of `to` the first place of `from` that it is made of, and the weights from there on, which sum to 1: bicubic, as `resize`.
+ * For every position of `to`, the first position of `from` that contributes to it, and the weights from there on, which sum to 1: bicubic,
+ * as in `resize`.
  *
  * @internal
  */
@@ -185,15 +186,15 @@ export const resize =
 const between = (v1: number, v2: number, v3: number, v4: number, d: number): number =>
   v2 + d * (v3 - v1 + d * (2 * (v1 - v2) + v3 - v4 + d * (v2 - v1 + v4 - v3)))
 
-/** Between four of a row's bytes. */
+/** Interpolates between four bytes of a row. */
 const across = (bytes: Uint8Array, row: number, x0: number, x1: number, x2: number, x3: number, d: number): number =>
   between(bytes[row + x0] ?? 0, bytes[row + x1] ?? 0, bytes[row + x2] ?? 0, bytes[row + x3] ?? 0, d)
 
 const inside = (place: number, size: number): number => (place < 0 ? 0 : place >= size ? size - 1 : place)
 
 /**
- * The image whose pixel (x, y) is this one's at (a·x + b·y + c, d·x + e·y + f), counted from pixel centres, bicubic
- * (Keys' a = −1, as Pillow's `transform`); `fill`, a byte per channel, where that lies outside.
+ * The image whose pixel (x, y) is this one's at (a·x + b·y + c, d·x + e·y + f), measured from pixel centres, bicubic (Keys' a = −1, as in
+ * Pillow's `transform`); `fill`, a byte per channel, where that is outside.
  */
 export const affine =
   ([a, b, c, d, e, f]: readonly [number, number, number, number, number, number], fill: ReadonlyArray<number>) =>
@@ -239,7 +240,7 @@ export const affine =
     return out
   }
 
-/** Turns counter-clockwise about the centre. */
+/** Rotates counter-clockwise about the centre. */
 export const rotate =
   (degrees: number, fill: ReadonlyArray<number>) =>
   (image: Image): Image => {
@@ -250,25 +251,25 @@ export const rotate =
     return affine([cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y], fill)(image)
   }
 
-/** Moves column x of row y from x + factor·y. */
+/** Takes column x of row y from x + factor·y. */
 export const shearX =
   (factor: number, fill: ReadonlyArray<number>) =>
   (image: Image): Image =>
     affine([1, factor, 0, 0, 1, 0], fill)(image)
 
-/** Moves row y of column x from y + factor·x. */
+/** Takes row y of column x from y + factor·x. */
 export const shearY =
   (factor: number, fill: ReadonlyArray<number>) =>
   (image: Image): Image =>
     affine([1, 0, 0, factor, 1, 0], fill)(image)
 
-/** Moves by (−dx, −dy) pixels: the pixel at x comes from x + dx. */
+/** Shifts by (−dx, −dy) pixels: the pixel at x comes from x + dx. */
 export const translate =
   (dx: number, dy: number, fill: ReadonlyArray<number>) =>
   (image: Image): Image =>
     affine([1, 0, dx, 0, 1, dy], fill)(image)
 
-/** Stretches every channel's values over 0…255. */
+/** Stretches every channel's values to 0…255. */
 export const autoContrast = (image: Image): Image =>
   mapChannels(image, (channel) => {
     const counts = histogram(channel)
@@ -279,7 +280,7 @@ export const autoContrast = (image: Image): Image =>
     return Uint8Array.from(counts, (_, byte) => clip(byte * scale + offset))
   })
 
-/** Spreads every channel's values so that each is about as frequent. */
+/** Spreads every channel's values so that all are about equally frequent. */
 export const equalize = (image: Image): Image =>
   mapChannels(image, (channel) => {
     const counts = histogram(channel)
@@ -302,7 +303,7 @@ export const posterize =
   (image: Image): Image =>
     mapBytes(image, (byte) => byte & ~((1 << (8 - bits)) - 1))
 
-/** Inverts the values of `threshold` and above. */
+/** Inverts the values from `threshold` upwards. */
 export const solarize =
   (threshold: number) =>
   (image: Image): Image =>
@@ -318,7 +319,7 @@ export const solarizeAdd =
 const mix = (from: number, to: number, factor: number): number =>
   clip(Math.fround(from + Math.fround(factor * (to - from))))
 
-/** Luma of the pixel (ITU-R 601, Pillow's fixed-point weights); the value itself where the image is not RGB. */
+/** Luma of the pixel (ITU-R 601, Pillow's fixed-point weights); the value itself if the image is not RGB. */
 const grey = (image: Image): Uint8Array => {
   const area = image.height * image.width
   const { bytes } = image
@@ -348,7 +349,7 @@ export const contrast =
     return mapBytes(image, (byte) => mix(mean, byte, Math.fround(factor)))
   }
 
-/** Scales the distance from the pixel's luma: 0 is greyscale, 1 changes nothing. Images that are not RGB have no colour to change. */
+/** Scales the distance from the pixel's luma: 0 is greyscale, 1 changes nothing. Images that are not RGB are unchanged. */
 export const saturation =
   (factor: number) =>
   (image: Image): Image => {
@@ -393,7 +394,7 @@ export const sharpness =
     return out
   }
 
-/** Turns the hue by `turns` of the colour circle (HSV, in floating point). Images that are not RGB have none. */
+/** Rotates the hue by `turns` of the colour circle (HSV, in floating point). Images that are not RGB are unchanged. */
 export const hue =
   (turns: number) =>
   (image: Image): Image => {

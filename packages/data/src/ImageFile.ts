@@ -1,39 +1,37 @@
-/**
- * Image files as a network takes them: what `ImageFolder` makes of its test images, for files one by one.
- */
+/** Image files in the form that a network takes: does for individual files what `ImageFolder` does for its test images. */
 import * as Effect from "effect/Effect"
 import { FileUnavailable } from "./DataError.ts"
 import type { ImageShape } from "./Dataset.ts"
 import * as optional from "./internal/optional.ts"
 import * as pixels from "./internal/pixels.ts"
 
-/** What a picture becomes: size, channels, crop, normalisation. */
+/** What an image is turned into: size, channels, crop, normalisation. */
 export interface Options {
-  /** The network's images. One channel makes colours grey; three of a grey image are the same. */
+  /** The network's image shape. With one channel, colours become grey; with three, a greyscale image has its values three times. */
   readonly image: ImageShape
   /** Per channel, of bytes / 255. */
   readonly mean: ReadonlyArray<number>
   readonly deviation: ReadonlyArray<number>
-  /** The part of the resized image's edge that the centre crop keeps; 1 (the default) resizes to the size itself, whatever the aspect. */
+  /** The fraction of the resized image's edge that the centre crop keeps; 1 (the default) resizes to the size itself, whatever the aspect ratio. */
   readonly cropRatio?: number
-  /** Exchange black and white: for dark writing on a light ground where the network knows light digits on a dark one. Default false. */
+  /** Swaps black and white: for dark writing on a light background where the network knows light digits on a dark one. Default false. */
   readonly invert?: boolean
 }
 
-/** What was read of some files. */
+/** The result of reading some files. */
 export interface Read {
   /** `[files, channels, height, width]` of the files that could be read, in order, normalised. */
   readonly images: Float32Array
-  /** Where in the list of paths the images come from: `[files]`. */
+  /** The position of each image's file in the list of paths: `[files]`. */
   readonly indexes: ReadonlyArray<number>
-  /** The files that are missing or no image, each with what is wrong and what to do. */
+  /** The files that are missing or are not images, each with the problem and the remedy. */
   readonly failures: ReadonlyArray<{ readonly index: number; readonly error: FileUnavailable }>
 }
 
 /**
- * Decodes files (JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, PPM, PGM, PBM) as Pillow does: turned upright by their EXIF, transparency dropped, colour
- * profiles not obeyed; then resized bicubically, cropped and normalised. SVG, which Pillow does not read, is drawn on white. Files that cannot be read
- * are told of beside the others.
+ * Decodes files (JPEG, PNG, WebP, AVIF, GIF, TIFF, BMP, PPM, PGM, PBM) as Pillow does: rotated upright by their EXIF data, transparency
+ * dropped, colour profiles ignored; then resized bicubically, cropped and normalised. SVG, which Pillow does not read, is drawn on white.
+ * Files that cannot be read are reported separately.
  *
  * @example
  * ```ts
@@ -50,7 +48,7 @@ export const readAll = ({ cropRatio = 1, deviation, image, invert = false, mean 
     const volume = pixels.volume(image)
     const out = new SharedArrayBuffer(paths.length * volume)
     const items = paths.map((path, index) => ({ path, index, offset: index * volume }))
-    // sharp loads its native library when imported: only who has a picture waits for it. `decode` says what went wrong as a value.
+    // sharp loads its native library when it is imported, so it is imported only when there is an image. `decode` returns errors as values.
     const missing = yield* Effect.match(optional.decoder, { onFailure: (error) => error, onSuccess: () => undefined })
     if (missing !== undefined)
       return { images: new Float32Array(), indexes: [], failures: paths.map((_, index) => ({ index, error: missing })) }
@@ -75,9 +73,9 @@ export const readAll = ({ cropRatio = 1, deviation, image, invert = false, mean 
   })
 
 /**
- * As `readAll`, of files that all have to be read: `[files, channels, height, width]`.
+ * Like `readAll`, for files that all have to be readable: `[files, channels, height, width]`.
  *
- * Fails with `FileUnavailable` that names the first file that is missing or no image.
+ * Fails with `FileUnavailable`, which names the first file that is missing or is not an image.
  *
  * @example
  * ```ts

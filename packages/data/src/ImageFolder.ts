@@ -1,7 +1,7 @@
 /**
  * A folder of images by class (ImageNet's layout): `train/<class>/…`, `val/<class>/…` and, if there is one, `test/<class>/…`.
  *
- * Files are decoded as they are needed, by worker threads, into batches made a few ahead; only those are in memory.
+ * Worker threads decode files as they are needed, and batches are made a few ahead; only those are in memory.
  */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -33,19 +33,22 @@ import { Prng } from "@uninet/search-space"
 import * as split from "./internal/split.ts"
 import * as values from "./internal/values.ts"
 
-/** Where the images are, and what they become. */
+/** Where the images are, and what they are turned into. */
 export interface ImageFolderOptions {
-  /** Folder with `train`, `val` (or `validation`, not both) and `test`, each with a folder of images per class. Hidden files and those of other kinds are left out. */
+  /**
+   * Folder with `train`, `val` (or `validation`, not both) and `test`, each with one folder of images per class. Hidden files and other
+   * kinds of files are left out.
+   */
   readonly folder: string
   /** Default: the folder's name. */
   readonly name?: string
-  /** Edge of the square images made, in pixels, from 1 to 4096. Default 224. */
+  /** Edge length of the square images, in pixels, from 1 to 4096. Default 224. */
   readonly size?: number
   /** 3 (RGB, default) or 1 (greyscale). */
   readonly channels?: 1 | 3
   /**
-   * Part of the resized image's edge that the centre crop keeps; 1 resizes to the size itself, whatever the aspect.
-   * Default: 224/256 below 320 pixels, 1 from there on (the paper's evaluation).
+   * The fraction of the resized image's edge that the centre crop keeps; 1 resizes to the size itself, whatever the aspect ratio. Default:
+   * 224/256 below 320 pixels, 1 from there on (the paper's evaluation).
    */
   readonly cropRatio?: number
   /** Per channel, of bytes / 255. Default: ImageNet's constants (0.485, 0.456, 0.406; their mean for greyscale). */
@@ -53,15 +56,16 @@ export interface ImageFolderOptions {
   /** Per channel. Default: ImageNet's constants (0.229, 0.224, 0.225; their mean for greyscale). */
   readonly deviation?: ReadonlyArray<number>
   /**
-   * Where the folder lacks `val` or `test`: the samples kept from `train` for validation (default: a tenth; one a class of fewer than ten) and the seed
-   * that chooses them. The one of `val` and `test` that is there is then the test split: our choice, since ImageNet's own test images have no labels.
+   * Used if the folder lacks `val` or `test`: the samples taken from `train` for validation, and the seed that chooses them. Default: a
+   * tenth, or one per class if there are fewer than ten. Whichever of `val` and `test` exists is then the test split: our choice, since
+   * ImageNet's own test images have no labels.
    */
   readonly validation?: Partial<Holdout>
-  /** Worker threads (each decodes up to four images at once). Default: the machine's cores less one, from 1 to 8. */
+  /** Worker threads (each decodes up to four images at once). Default: the machine's cores minus one, from 1 to 8. */
   readonly workers?: number
   /**
-   * Leave out files that cannot be decoded: every file is decoded once when the layer is built. Default false: the first batch that
-   * holds such a file fails with `UnreadableImages`.
+   * Leaves out files that cannot be decoded; every file is then decoded once when the layer is built. Default false: the first batch with
+   * such a file fails with `UnreadableImages`.
    */
   readonly skipBad?: boolean
 }
@@ -69,7 +73,7 @@ export interface ImageFolderOptions {
 interface Files {
   readonly paths: ReadonlyArray<string>
   readonly labels: Int32Array
-  /** Other files beside them. */
+  /** Other files next to them. */
   readonly leftOut: number
 }
 
@@ -77,7 +81,7 @@ const extensions = new Set(
   ["jpg", "jpeg", "png", "webp", "avif", "gif", "tif", "tiff", "bmp", "ppm", "pgm", "pbm"].map((name) => `.${name}`)
 )
 
-/** Whether a file is an image by its name. Hidden files are none, such as the `._x.png` that macOS leaves beside `x.png` on other systems' disks. */
+/** Whether a file is an image, by its name. Hidden files are not, such as the `._x.png` that macOS puts next to `x.png` on other systems' disks. */
 const isImage = (name: string) => !name.startsWith(".") && extensions.has(extname(name).toLowerCase())
 
 const layout = "Put the images into train/<class>/, val/<class>/ and, if there is one, test/<class>/"
@@ -87,7 +91,7 @@ const classesOf = (folder: string) =>
     entries.filter((entry) => entry.folder && !entry.name.startsWith(".")).map((entry) => entry.name)
   )
 
-/** The images of every class, in the order of classes and names. A class folder's own folders are not looked into. */
+/** The images of every class, ordered by class and name. Folders inside a class folder are ignored. */
 const filesOf = Effect.fn("ImageFolder.filesOf")(function* (folder: string, classes: ReadonlyArray<string>) {
   const perClass = yield* Effect.forEach(classes, (name) =>
     Effect.map(files.list(join(folder, name), layout), (entries) => entries.filter((entry) => !entry.folder))
@@ -101,10 +105,10 @@ const filesOf = Effect.fn("ImageFolder.filesOf")(function* (folder: string, clas
   } satisfies Files
 })
 
-/** Files whose size counts, and of these, files whose bytes do. */
+/** The number of files whose size is included, and of those, the number whose bytes are. */
 const [sized, hashed] = [8192, 64]
 
-/** What the files are: all names, the sizes of thousands and the bytes of some, none of them decoded. */
+/** Identifies the files: by all names, the sizes of thousands of files and the bytes of some; none are decoded. */
 const contentOf = Effect.fn("ImageFolder.contentOf")(function* (folder: string, { paths }: Pick<Files, "paths">) {
   const hash = createHash("sha256")
   for (const path of paths) hash.update(`${relative(folder, path).split(sep).join("/")}\n`)
@@ -115,7 +119,7 @@ const contentOf = Effect.fn("ImageFolder.contentOf")(function* (folder: string, 
   return hash.digest("hex")
 })
 
-/** Some of the files; those beside them are told of once, by the files that they were found beside. */
+/** Some of the files. Other files next to them are counted only once, with the files they were found with. */
 const select = (all: Files, indexes: Uint32Array): Files => ({
   leftOut: 0,
   paths: Array.from(indexes, (index) => Arr.getUnsafe(all.paths, index)),
@@ -131,7 +135,7 @@ interface Decoding {
   readonly deviation: ReadonlyArray<number>
 }
 
-/** Files a worker is given at once: a message costs a quarter of a millisecond. */
+/** Files per message to a worker: a message costs a quarter of a millisecond. */
 const perJob = 4
 
 /** The items in groups of `perJob`. */
@@ -141,10 +145,10 @@ const grouped = (items: ReadonlyArray<Item>): ReadonlyArray<ReadonlyArray<Item>>
 const unreadable = (folder: string, bad: ReadonlyArray<Bad>) =>
   new UnreadableImages({ folder, files: bad.map(({ path, reason }) => ({ path, reason })) })
 
-/** The files that do not decode, with the decoder's reason, in order. */
+/** The files that cannot be decoded, in order, with the decoder's reason. */
 const findBad = (decoding: Decoding, paths: ReadonlyArray<string>) => {
   const { cropRatio, decode, image } = decoding
-  // Nobody looks at the pixels, so every image may overwrite the others'.
+  // The pixels are not used, so all images may be written to the same place.
   const out = new SharedArrayBuffer(pixels.volume(image))
   return Effect.forEach(
     grouped(paths.map((path, index) => ({ path, index, offset: 0 }))),
@@ -164,7 +168,7 @@ const folderSplit = (
   const fill = augment.fillOf(decoding.mean)
   const size = pixels.volume(image)
   const area = image.height * image.width
-  // Bytes of batches that are fetched and not yet asked for; used again, so that nothing waits for the garbage collector.
+  // Buffers of batches that are fetched but not yet requested; reused, so that nothing waits for the garbage collector.
   const free: Array<SharedArrayBuffer> = []
   const take = (length: number) => {
     const found = free.findIndex((buffer) => buffer.byteLength === length)
@@ -220,10 +224,10 @@ const mostSize = 4096
 
 const splitFolders = ["train", "val", "validation", "test"]
 
-/** Names that people give to splits, and that would be passed over. */
+/** Common names for splits that would otherwise be ignored. */
 const otherFolders = ["training", "valid", "dev", "eval", "evaluation", "testing"]
 
-/** What a folder's layout says that it does not mean, if anything: two folders for one split, or a split's folder by another name. */
+/** What is ambiguous in a folder's layout, if anything: two folders for one split, or a split's folder under another name. */
 const ambiguous = (folder: string, present: ReadonlySet<string>): InvalidSamples | undefined => {
   if (present.has("val") && present.has("validation"))
     return new InvalidSamples({
@@ -245,11 +249,11 @@ const ambiguous = (folder: string, present: ReadonlySet<string>): InvalidSamples
   })
 }
 
-/** ImageNet's channel means and deviations, of bytes / 255, as timm and torchvision have them. */
+/** ImageNet's channel means and deviations, of bytes / 255, as in timm and torchvision. */
 export const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225] } as const
 
 /**
- * The part of a resized image's edge that the paper's evaluation keeps.
+ * The fraction of a resized image's edge that the paper's evaluation keeps.
  *
  * @example
  * ```ts
@@ -261,7 +265,7 @@ export const imagenet = { mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224,
  */
 export const evaluationCropRatio = (size: number): number => (size < 320 ? 224 / 256 : 1)
 
-/** Everything up to the splits' files: options checked, folders listed and compared, workers started. */
+/** Everything except the splits' files: options checked, folders listed and compared, workers started. */
 const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolderOptions) {
   const { channels = 3, folder, size = 224, workers = Math.min(8, Math.max(1, availableParallelism() - 1)) } = options
   yield* within("size", size, mostSize)
@@ -314,7 +318,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
     })
   const train = yield* list("train")
   const others = yield* Effect.forEach(evaluation, list)
-  // Its workers would die of it, one after the other.
+  // Otherwise its workers would die, one after the other.
   yield* optional.decoder
   const decode = yield* decoders.make(workers)
   const image: ImageShape = { channels, height: size, width: size }
@@ -322,7 +326,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
 })
 
 /**
- * The data set of a folder. Class names are the folders of `train`, sorted; so are the labels.
+ * The data set in a folder. The classes are the folders in `train`; labels follow their sorted names.
  *
  * Fails with `FileUnavailable` (a folder is missing, or sharp is not installed), `ClassMismatch`, `InvalidSamples` (no images) or `InvalidOption`; its splits
  * fail with `UnreadableImages`.
@@ -400,8 +404,8 @@ export const layer = (options: ImageFolderOptions): Layer.Layer<Dataset, DataErr
   Layer.effect(Dataset, make(options))
 
 /**
- * Decodes every file of the folder and fails with `UnreadableImages` that names all that cannot be, besides `make`'s errors.
- * Gives the number of images.
+ * Decodes every file of the folder, and fails with `UnreadableImages`, which names all that cannot be decoded, or like `make`. Returns the
+ * number of images.
  */
 export const check = (options: ImageFolderOptions): Effect.Effect<number, DataError> =>
   Effect.scoped(

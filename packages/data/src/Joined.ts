@@ -1,4 +1,4 @@
-/** Training and validation as one training split: for a last training, once everything has been chosen. */
+/** Training and validation as one training split: for a final training, once everything has been chosen. */
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
@@ -7,7 +7,7 @@ import { type Batch, batchCount, type DatasetShape, type Split, type Values } fr
 import * as split from "./internal/split.ts"
 import * as values from "./internal/values.ts"
 
-/** The examples of one batch and then those of the other, whose indexes follow the first split's `size`. */
+/** The examples of one batch followed by those of the other, whose indexes continue after the first split's `size`. */
 const concat = <B extends Batch>(size: number, one: B, other: B): B => ({
   ...one,
   size: one.size + other.size,
@@ -16,7 +16,7 @@ const concat = <B extends Batch>(size: number, one: B, other: B): B => ({
   indexes: Uint32Array.from([...one.indexes, ...other.indexes.map((index) => index + size)])
 })
 
-/** A batch's examples in the order of these places. */
+/** A batch's examples in the order of these positions. */
 const ordered = <B extends Batch>(batch: B, places: ReadonlyArray<number>): B => {
   const pick = <T extends Values>(array: T): T => values.gather(array, places, array.length / Math.max(1, batch.size))
   const indexes = Array.from(batch.indexes)
@@ -28,7 +28,7 @@ const ordered = <B extends Batch>(batch: B, places: ReadonlyArray<number>): B =>
   }
 }
 
-/** Splits of one's own making: the batches of one after those of the other. */
+/** For splits that were not made here: the batches of one after those of the other. */
 const inTurn = <B extends Batch>(a: Split<B>, b: Split<B>): Split<B> => {
   const size = a.size + b.size
   const both = (one: B, other: B) => concat(a.size, one, other)
@@ -67,7 +67,8 @@ const inTurn = <B extends Batch>(a: Split<B>, b: Split<B>): Split<B> => {
 }
 
 /**
- * The data set whose training split has the validation split's samples too, and whose validation split is empty. Normalised as before.
+ * The data set with the validation split's samples added to its training split, and an empty validation split. The normalisation does not
+ * change.
  *
  * @example
  * ```ts

@@ -13,7 +13,7 @@ import * as pixels from "./internal/pixels.ts"
 import * as split from "./internal/split.ts"
 import * as values from "./internal/values.ts"
 
-/** Labelled images: `images` is `[labels.length, channels, height, width]`, a byte a value. */
+/** Labelled images: `images` is `[labels.length, channels, height, width]`, one byte per value. */
 export interface Samples {
   readonly images: Uint8Array
   readonly labels: ArrayLike<number>
@@ -21,15 +21,15 @@ export interface Samples {
 
 export type { Holdout }
 
-/** The three splits of pictures and labels, and the classes' names. */
+/** The three splits of images and labels, and the names of the classes. */
 export interface MemoryOptions {
   readonly name: string
   readonly classes: ReadonlyArray<string>
   readonly image: ImageShape
   readonly train: Samples
-  /** Samples of their own, or a part of the training split. */
+  /** Separate samples, or a part of the training split. */
   readonly validation: Samples | Holdout
-  /** Samples of their own, or a part of the training split (taken after validation's). */
+  /** Separate samples, or a part of the training split (taken after validation's). */
   readonly test: Samples | Holdout
 }
 
@@ -61,7 +61,7 @@ const check = (options: MemoryOptions, name: SplitName, samples: Samples) => {
 /**
  * A data set from arrays. Mean and deviation are those of the training split (without what is held out of it).
  *
- * Fails with `InvalidSamples` (no samples, sizes that disagree), `LabelOutOfRange` or `InvalidOption` (a holdout of more than there is).
+ * Fails with `InvalidSamples` (no samples, sizes that disagree), `LabelOutOfRange` or `InvalidOption` (a holdout larger than the data).
  *
  * @example
  * ```ts
@@ -131,7 +131,7 @@ export const make = (
     }
   })
 
-/** The samples `part` of `images`, copied nowhere. */
+/** The samples `part` of `images`, without copying. */
 const memorySplit = (
   image: ImageShape,
   mean: ReadonlyArray<number>,

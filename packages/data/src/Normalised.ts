@@ -1,11 +1,11 @@
-/** A data set normalised by another one's mean and deviation: a network takes images as it was trained on them. */
+/** A data set normalised with another one's mean and deviation: a network takes images normalised as in its training. */
 import * as Arr from "effect/Array"
 import { type ImageBatch, type ImageDataset, mapBatches, type Normalisation } from "./Dataset.ts"
 
 export type { Normalisation }
 
 /**
- * The data set with `(byte / 255 - mean) / deviation` for its images; itself where that is what it has.
+ * The data set with `(byte / 255 - mean) / deviation` for its images; the data set itself if it already has these values.
  *
  * @example
  * ```ts

@@ -1,9 +1,9 @@
 /**
- * Image files as Pillow reads them, in Node and in a browser: `Image.open`, `ImageOps.exif_transpose`, `convert("L" | "RGB")`. What a network was trained
- * on with PyTorch was read so.
+ * Reads image files as Pillow does, in Node and in a browser: `Image.open`, `ImageOps.exif_transpose`, `convert("L" | "RGB")`. This is how
+ * images were read for networks trained with PyTorch.
  *
- * `decode` reads the formats whose pixels a browser or sharp would change (BMP, GIF, PNG, Netpbm's); those of any decoder are made Pillow's by
- * `fromSamples`, `withChannels` and `oriented`. Imports nothing of Node's.
+ * `decode` reads the formats whose pixels a browser or sharp would change (BMP, GIF, PNG, Netpbm's). The output of any other decoder is
+ * converted to Pillow's by `fromSamples`, `withChannels` and `oriented`. Imports nothing from Node.
  */
 import * as bmp from "./internal/raster/bmp.ts"
 import * as gif from "./internal/raster/gif.ts"
@@ -23,7 +23,7 @@ export {
 } from "./internal/raster/raster.ts"
 
 /**
- * What a file's first bytes say that it is; `undefined` for any other format.
+ * The format that a file's first bytes indicate; `undefined` for any other format.
  *
  * @example
  * ```ts
@@ -47,7 +47,8 @@ export const formatOf = (bytes: Uint8Array): "bmp" | "gif" | "jpeg" | "png" | "p
 }
 
 /**
- * The pixels of a BMP, GIF (its first frame), PNG, PBM, PGM or PPM file, oriented by its EXIF; or why there are none. At most `maxPixels`.
+ * The pixels of a BMP, GIF (its first frame), PNG, PBM, PGM or PPM file, oriented by its EXIF data, or the reason why there are none. At
+ * most `maxPixels`.
  *
  * @example
  * ```ts

@@ -1,6 +1,4 @@
-/**
- * What a data set holds, as numbers and as a picture: what `uninet data` prints and writes.
- */
+/** A data set's content in numbers and as a picture: what `uninet data` prints and writes. */
 import { Prng } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -30,14 +28,14 @@ export interface Description {
   readonly splits: ReadonlyArray<{
     readonly name: SplitName
     readonly size: number
-    /** Files that lay among the split's and were left out, as no images by their names. */
+    /** Files that were left out of a split because their names are not those of images. */
     readonly leftOut?: number
     /** Where the targets are classes: how often each occurs, in the order of `classes` (images of it, or pixels of masks). */
     readonly counts?: ReadonlyArray<number>
   }>
 }
 
-/** Counts every split's classes, where the targets are classes. Reads targets only (a streamed split is run once). */
+/** Counts every split's classes, if the targets are classes. Reads targets only (a streamed split is run once). */
 export const describe = (dataset: DatasetShape): Effect.Effect<Description, DataError> =>
   Effect.gen(function* () {
     const { classes, deviation, image, inputs, mean, name, targets } = dataset
@@ -59,23 +57,23 @@ export const describe = (dataset: DatasetShape): Effect.Effect<Description, Data
     }
   })
 
-/** What is drawn, and how large. */
+/** What is drawn, and at what size. */
 export interface ContactSheetOptions {
   /** The split shown. Default "train". */
   readonly split?: SplitName
-  /** Samples of every class, one row a class. Default 10. */
+  /** Samples of each class, one row per class. Default 10. */
   readonly perClass?: number
-  /** Classes shown: the first so many. Default 50. */
+  /** How many classes are shown, from the first on. Default 50. */
   readonly classes?: number
-  /** Which samples. Default 0. */
+  /** Decides which samples are shown. Default 0. */
   readonly seed?: string | number
-  /** Each pixel becomes a square of this edge. Default: as many as bring an image to about 64 pixels, at least 1. */
+  /** Each pixel becomes a square with this edge length. Default: large enough to make an image about 64 pixels, at least 1. */
   readonly zoom?: number
 }
 
 const gap = 2
 
-/** So many samples of each class, drawn by seed, in the order of classes. */
+/** This many samples of each class, drawn by seed, in the order of classes. */
 const choose = (split: Split, labels: Int32Array, classes: number, perClass: number, seed: string | number) => {
   const prng = Prng.fromSeed(seed).split(`contact sheet/${split.name}`)
   return order
@@ -84,10 +82,10 @@ const choose = (split: Split, labels: Int32Array, classes: number, perClass: num
 }
 
 /**
- * A PNG of sample images: a row per class, in the order of `classes`, on white, as the network sees them (unaugmented, the
+ * A PNG of sample images: one row per class, in the order of `classes`, on white, as the network sees them (not augmented, with the
  * normalisation undone). A class with fewer samples has a shorter row.
  *
- * Fails with `InvalidOption` on numbers below 1, with `InvalidSamples` on an empty split, and as reading the split fails.
+ * Fails with `InvalidOption` on numbers below 1, with `InvalidSamples` on an empty split, and with the errors of reading the split.
  */
 export const contactSheet =
   (options: ContactSheetOptions = {}) =>
@@ -125,7 +123,7 @@ export const contactSheet =
         mean: Arr.getUnsafe(dataset.mean, channel)
       }))
       for (const [row, indexes] of rows.entries()) {
-        // A row at a time, so that a sheet of large images holds few of them as floats.
+        // One row at a time, so that a sheet of large images holds few of them as floats.
         const { image: images } = (yield* split.read(indexes)).inputs
         for (const column of indexes.keys()) {
           const start = column * pixels.volume(dataset.image)
@@ -144,7 +142,8 @@ export const contactSheet =
       }
       yield* optional.decoder
       const raw = { width: sheet.width, height: sheet.height, channels: 3 as const }
-      // sharp loads its native library when imported: only who wants a picture waits for it. PNG of valid pixels does not fail.
+      // sharp loads its native library when it is imported, so it is imported only when a picture is wanted. Encoding valid pixels as PNG
+      // does not fail.
       return yield* Effect.promise(async () => {
         const { default: sharp } = await import("sharp")
         return sharp(canvas, { raw }).png().toBuffer()

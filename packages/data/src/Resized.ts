@@ -1,13 +1,11 @@
-/**
- * A data set with its images made larger or smaller, for a network that takes another size: what compound scaling makes of small images.
- */
+/** A data set with its images enlarged or reduced for a network that takes another size, as compound scaling does with small images. */
 import { type ImageBatch, type ImageDataset, imageFeatures, type ImageShape, mapBatches } from "./Dataset.ts"
 import { taps } from "./Image.ts"
 
 type Size = Pick<ImageShape, "height" | "width">
 
 /**
- * Whether images of one size become those of another without losing detail: the same channels, and no side shorter.
+ * Whether images of one size can become those of another without losing detail: the same channels, and no side shorter.
  *
  * @example
  * ```ts
@@ -22,8 +20,8 @@ export const enlarges = (from: ImageShape, to: ImageShape): boolean =>
   from.channels === to.channels && from.height <= to.height && from.width <= to.width
 
 /**
- * The data set with images of `height` × `width` pixels (whole numbers of at least 1): bicubic, antialiased where that is smaller, after augmentation,
- * each channel of an image within its own range of values. Mean, deviation, order and labels stay as they are.
+ * The data set with images of `height` × `width` pixels (whole numbers, at least 1): bicubic, antialiased if they are reduced, after
+ * augmentation, each channel of an image kept within its original range of values. Mean, deviation, order and labels do not change.
  *
  * @example
  * ```ts
@@ -47,7 +45,7 @@ export const to =
     return { ...mapBatches(again)(data), image: resized, ...imageFeatures(resized) }
   }
 
-/** So many planes, one after the other. */
+/** This many planes, one after the other. */
 const resize = (planes: Float32Array, count: number, from: Size, to: Size): Float32Array => {
   const out = new Float32Array(count * to.height * to.width)
   const across = new Float32Array(from.height * to.width)

@@ -1,5 +1,5 @@
 /**
- * A data set of labelled images from the user's own streams: generated, fetched or decoded as they are read, never held as a whole.
+ * A data set of labelled images from your own streams: generated, fetched or decoded as they are read, and never held in memory as a whole.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -18,21 +18,21 @@ import * as augment from "./internal/augment.ts"
 import * as pixels from "./internal/pixels.ts"
 import * as streamed from "./internal/streamed.ts"
 
-/** One labelled image: `image` is `[channels, height, width]`, a byte a value. */
+/** One labelled image: `image` is `[channels, height, width]`, one byte per value. */
 export interface Sample {
   readonly image: Uint8Array
-  /** The number of the class, from 0. */
+  /** The index of the class, from 0. */
   readonly label: number
 }
 
 /** A stream that gives the same `size` samples in the same order every time it is run. */
 export interface Samples<E> {
-  /** Examples. */
+  /** The number of samples. */
   readonly size: number
   readonly samples: Stream.Stream<Sample, E>
 }
 
-/** The three splits as streams of pictures, and the classes' names. */
+/** The three splits as streams of images, and the names of the classes. */
 export interface StreamedOptions<E> {
   readonly name: string
   readonly classes: ReadonlyArray<string>
@@ -40,11 +40,11 @@ export interface StreamedOptions<E> {
   readonly train: Samples<E>
   readonly validation: Samples<E>
   readonly test: Samples<E>
-  /** Per channel, of bytes / 255. Default: one pass over `train` when the layer is built (both must be given to avoid it). */
+  /** Per channel, of bytes / 255. Default: computed in one pass over `train` when the layer is built (give both to avoid the pass). */
   readonly mean?: ReadonlyArray<number>
   readonly deviation?: ReadonlyArray<number>
   /**
-   * Samples held at once to draw the next from when shuffling (as `tf.data`'s `shuffle`): the larger, the better mixed. Default 1024.
+   * Samples held at once to draw the next from when shuffling (as in `tf.data`'s `shuffle`): the larger, the better mixed. Default 1024.
    */
   readonly shuffleBuffer?: number
 }
@@ -98,7 +98,7 @@ const streamedSplit = <E>(
   })
 }
 
-/** Mean and deviation of the training stream, by one pass of it. */
+/** Mean and deviation of the training stream, in one pass. */
 const measure = <E>(options: StreamedOptions<E>) =>
   Effect.gen(function* () {
     const counter = pixels.counter(options.image)
@@ -113,11 +113,11 @@ const measure = <E>(options: StreamedOptions<E>) =>
   })
 
 /**
- * The data set of three streams. An epoch runs the split's stream once; `startAt` runs it from its beginning and passes over what
- * was done, so a resumed epoch is the uninterrupted one.
+ * The data set of three streams. An epoch runs the split's stream once. `startAt` runs it from its beginning and skips what was done, so a
+ * resumed epoch is the same as an uninterrupted one.
  *
- * Fails with `InvalidOption`, and, here or as a split is read, with `InvalidSamples` (a stream that fails, ends early, gives too
- * much or a wrong shape) or `LabelOutOfRange`.
+ * Fails with `InvalidOption`, and, here or when a split is read, with `InvalidSamples` (a stream that fails, ends early, gives too much or
+ * a wrong shape) or `LabelOutOfRange`.
  *
  * @example
  * ```ts

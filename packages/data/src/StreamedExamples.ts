@@ -1,6 +1,4 @@
-/**
- * A data set of any kind from the user's own streams: generated or fetched as it is read, never held as a whole.
- */
+/** A data set of any kind from your own streams: generated or fetched as it is read, and never held in memory as a whole. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -11,7 +9,10 @@ import * as examples from "./internal/examples.ts"
 import * as streamed from "./internal/streamed.ts"
 import * as values from "./internal/values.ts"
 
-/** One example, in arrays of its own: `inputs` has `shape`'s numbers under every name, row-major, `target` those of the target (or the one it has). */
+/**
+ * One example, in its own arrays: each named input holds as many numbers as its `shape` says, row-major; `target` holds the target's
+ * numbers (or its single number).
+ */
 export interface Sample<Name extends string> {
   readonly inputs: Readonly<Record<Name, ArrayLike<number>>>
   readonly target: number | ArrayLike<number>
@@ -19,20 +20,20 @@ export interface Sample<Name extends string> {
 
 /** A stream that gives the same `size` examples in the same order every time it is run. */
 export interface Samples<Name extends string, E> {
-  /** Examples. */
+  /** The number of examples. */
   readonly size: number
   readonly samples: Stream.Stream<Sample<Name>, E>
 }
 
-/** The three splits as streams, and what their examples are. */
+/** The three splits as streams, and the kind of their examples. */
 export interface StreamedExamplesOptions<Name extends string, E> extends examples.Kind<Name> {
   readonly train: Samples<Name, E>
   readonly validation: Samples<Name, E>
   readonly test: Samples<Name, E>
-  /** Mean and deviation of the inputs to `standardise`, where they are known. Default: one pass over `train` when the layer is built. */
+  /** Mean and deviation of the inputs to `standardise`, if they are known. Default: computed in one pass over `train` when the layer is built. */
   readonly standardised?: Readonly<Record<string, Normalisation>>
   /**
-   * Examples held at once to draw the next from when shuffling (as `tf.data`'s `shuffle`): the larger, the better mixed. Default 1024.
+   * Examples held at once to draw the next from when shuffling (as in `tf.data`'s `shuffle`): the larger, the better mixed. Default 1024.
    */
   readonly shuffleBuffer?: number
 }
@@ -83,7 +84,7 @@ const streamedSplit = <Name extends string, E>(
     }
   })
 
-/** Mean and deviation of the training stream's inputs, by one pass of it. */
+/** Mean and deviation of the training stream's inputs, in one pass. */
 const measure = <Name extends string, E>(options: StreamedExamplesOptions<Name, E>, names: ReadonlyArray<Name>) =>
   Effect.gen(function* () {
     if (names.length === 0) return {}
@@ -102,7 +103,7 @@ const measure = <Name extends string, E>(options: StreamedExamplesOptions<Name, 
     return Object.fromEntries(moments.map(([input, { result }]) => [input, result()]))
   })
 
-/** What is wrong with the normalisations given, if anything. */
+/** What is wrong with the given normalisations, if anything. */
 const checkGiven = <Name extends string, E>({
   inputs,
   standardise = [],
@@ -125,11 +126,11 @@ const checkGiven = <Name extends string, E>({
 }
 
 /**
- * The data set of three streams of examples. An epoch runs the split's stream once; `startAt` runs it from its beginning and passes over what was done,
- * so a resumed epoch is the uninterrupted one.
+ * The data set of three streams of examples. An epoch runs the split's stream once. `startAt` runs it from its beginning and skips what was
+ * done, so a resumed epoch is the same as an uninterrupted one.
  *
- * Fails with `InvalidOption`, and, here or as a split is read, with `InvalidSamples` (a stream that fails, ends early, gives too much or a wrong
- * length), `InvalidNumber` or `LabelOutOfRange`. Its splits fail with `CannotAugment` where a batch is to be augmented.
+ * Fails with `InvalidOption`, and, here or when a split is read, with `InvalidSamples` (a stream that fails, ends early, gives too much or
+ * a wrong length), `InvalidNumber` or `LabelOutOfRange`. Its splits fail with `CannotAugment` if a batch is to be augmented.
  *
  * @example
  * ```ts

@@ -7,7 +7,7 @@ import { pattern } from "./fixtures.ts"
 const edge = 12
 const count = 400
 
-/** Grey images, none of whose bytes is 0, so that black is recognised as padding. */
+/** Grey images without any 0 byte, so that black can be recognised as padding. */
 const bytes = pattern(count * edge * edge).map((byte) => Math.max(1, byte))
 
 const dataset = Memory.make({
@@ -19,7 +19,7 @@ const dataset = Memory.make({
   test: { images: bytes.subarray(0, edge * edge), labels: [0] }
 })
 
-/** Every image after these steps: normalised, and back as bytes. */
+/** Every image after these steps: normalised, and converted back to bytes. */
 const augmented = (augment: Augmentation.Augmentation, epoch = 0) =>
   Effect.gen(function* () {
     const { deviation, mean, train } = yield* dataset
@@ -55,7 +55,7 @@ const flips = (probability: number) =>
       }).length
   )
 
-/** Which images are mirrored in an epoch, by their places in the data set. */
+/** Which images are mirrored in an epoch, by their indexes in the data set. */
 const mirrored = (epoch: number) =>
   Effect.map(augmented([Augmentation.alternatingFlip()], epoch), (all) => {
     const found = new Set<string>()
@@ -215,7 +215,7 @@ describe("Augmentation", () => {
     Effect.gen(function* () {
       assert.strictEqual(yield* changed({ probability: 0 }), 0)
       assert.strictEqual(yield* changed({ operations: 0, probability: 1 }), 0)
-      // One of 15 operations (colour) cannot change a grey image, auto-contrast hardly these: about 13 in 15 do.
+      // One of the 15 operations (colour) cannot change a grey image, and auto-contrast hardly changes these: about 13 in 15 do.
       assert.closeTo((yield* changed({ operations: 1, probability: 1 })) / count, 13 / 15, 0.07)
       assert.closeTo((yield* changed({ operations: 1, probability: 0.5 })) / count, 13 / 30, 0.08)
     })

@@ -1,4 +1,4 @@
-/** A data set's content is known again wherever it lies, and told from any other. */
+/** A data set's content is recognised wherever its files are, and distinguished from any other. */
 import { assert, describe, it } from "@effect/vitest"
 import { Content, Dataset, Examples, ImageFolder, Memory, StreamedExamples } from "@uninet/data"
 import { Effect, Stream } from "effect"
@@ -101,7 +101,7 @@ describe("the content of a data set", () => {
         yield* Effect.promise(() => cp(here, there, { recursive: true }))
         assert.strictEqual(yield* contentAt(there), before)
         const changes: ReadonlyArray<() => Promise<void>> = [
-          // A label: an image of one class lies in the other's folder.
+          // A label: an image of one class is in the other's folder.
           () => rename(join(there, "train/cat/1.png"), join(there, "train/dog/2.png")),
           () => writeFile(join(there, "train/dog/0.png"), Buffer.concat([bytes, Buffer.of(0)])),
           () =>

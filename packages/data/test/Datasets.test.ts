@@ -95,7 +95,7 @@ describe("Report", () => {
       const dataset = yield* Datasets.make(folder, { size: 8 })
       const png = yield* Report.contactSheet({ perClass: 3, zoom: 2 })(dataset)
       const { data, info } = yield* Effect.promise(() => sharp(png).raw().toBuffer({ resolveWithObject: true }))
-      // Two rows of at most two images of 16 pixels with a gap of 2.
+      // Two rows of up to two images of 16 pixels, with a gap of 2.
       assert.deepStrictEqual([info.width, info.height], [38, 38])
       const at = (x: number, y: number) => Array.from(data.subarray((y * 38 + x) * 3, (y * 38 + x) * 3 + 3))
       assert.deepStrictEqual(at(10, 10), [0, 0, 250])

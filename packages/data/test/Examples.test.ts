@@ -4,7 +4,7 @@ import { Prng } from "@uninet/search-space"
 import { Effect, Stream } from "effect"
 import fc from "fast-check"
 
-/** Rows of three numbers whose target is their sum; row i begins with i, so that a row says which it is. */
+/** Rows of three numbers whose target is their sum; row i begins with i, so that a row can be identified. */
 const rows = (size: number, seed = "rows") => {
   const prng = Prng.fromSeed(seed)
   const row = Float32Array.from({ length: 3 * size }, (_, k) => (k % 3 === 0 ? k / 3 : prng.nextNormal() * 5 + 2))
@@ -21,7 +21,7 @@ const sums = {
   test: rows(5, "test")
 }
 
-/** 2×3 images of two channels with a mask each, and the number of a place. */
+/** 2×3 images with two channels and a mask each, and an integer input. */
 const scenes = (size: number) => ({
   inputs: {
     image: Array.from({ length: 12 * size }, (_, i) => i / 7),
@@ -93,7 +93,7 @@ describe("Examples", () => {
           const seen = async (options: Partial<Dataset.BatchOptions>) =>
             Effect.runPromise(
               Stream.runCollect(
-                // Copied when it is seen, since the memory may be used again.
+                // Copied on arrival, because the memory may be reused.
                 Stream.map(train.batches({ batch, shuffle, dropLast, ...options }), (made) => [
                   made.index,
                   [...made.indexes],
@@ -197,7 +197,7 @@ describe("Examples", () => {
           assert.strictEqual(inputs.place?.[i], from.inputs.place[at])
           assert.deepStrictEqual(Array.from(targets.subarray(6 * i, 6 * i + 6)), from.targets.slice(6 * at, 6 * at + 6))
         }
-      // Of one's own making: one after the other.
+      // A custom split: one after the other.
       const own = Joined.withValidation({ ...data, train: { ...data.train } })
       const read = yield* own.train.read([9, 0])
       assert.deepStrictEqual(read.inputs.place, Int32Array.of(1, 0))

@@ -21,7 +21,7 @@ const failure = (files: Record<string, Uint8Array | undefined>) =>
     return { tag: error._tag, message: error.message.replaceAll(folder, "…") }
   })
 
-/** The good folder with these training labels. */
+/** The valid folder with these training labels. */
 const few = (labels: ReadonlyArray<number>) => ({
   ...good,
   "train-images-idx3-ubyte": idx([labels.length, 3, 5], pattern(15 * labels.length)),
@@ -86,7 +86,7 @@ describe("Idx", () => {
       })
       const other = yield* failure({ [name]: undefined, [`${name}.gz`]: nothing })
       assert.include(other.message, "the magic number is 0x00000000")
-      // Within 2 GiB of labels that do not exist.
+      // Less than 2 GiB of labels that do not exist.
       const labels = "train-labels-idx1-ubyte"
       const claims = yield* failure({ [labels]: undefined, [`${labels}.gz`]: gzipSync(idx([2 ** 32 - 1], [])) })
       assert.include(claims.message, "cut short: 8 bytes, the header (4294967295) needs 4294967303")

@@ -19,7 +19,7 @@ const decode = (text: string) => new Uint8Array(Buffer.from(text, "base64"))
 
 const fillOf = (image: Image.Image) => (image.channels === 3 ? [10, 20, 30] : [10])
 
-/** The operation and arguments that `test/pillow.json` was made with, by Pillow, from the same images. */
+/** The operations and arguments with which Pillow made `test/pillow.json` from the same images. */
 const operations: Record<string, (image: Image.Image) => Image.Image> = {
   flip: Image.flip,
   crop: Image.crop(3, -2, 9, 9),

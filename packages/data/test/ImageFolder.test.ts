@@ -45,7 +45,7 @@ const bytesOf = (dataset: Dataset.ImageDataset, batch: Dataset.ImageBatch, place
   })
 }
 
-/** Two files that are no images any more, and one that never was. */
+/** Two files that are no longer images, and one that never was. */
 const damage = (folder: string) =>
   Effect.promise(async () => {
     await truncate(join(folder, "train/cat/0.jpeg"), 260)
@@ -58,7 +58,7 @@ const failure = (folder: string, options = {}) =>
     e.message.replaceAll(folder, "…")
   )
 
-/** Runs while every message to a thread goes through `change`. */
+/** Runs with every message to a thread passing through `change`. */
 const withMessages = <A, E, R>(
   change: (worker: Worker, message: Request) => boolean,
   effect: Effect.Effect<A, E, R>
@@ -96,7 +96,7 @@ describe("ImageFolder", () => {
       for (const [place, colour] of [red, blue].entries()) {
         const bytes = bytesOf(dataset, batch, place)
         for (const [channel, value] of [colour.r, colour.g, colour.b].entries()) {
-          // JPEG keeps a plain colour to within a few levels.
+          // JPEG preserves a plain colour to within a few levels.
           for (const byte of bytes.subarray(channel * 256, (channel + 1) * 256)) assert.closeTo(byte, value, 4)
         }
       }
@@ -265,7 +265,7 @@ describe("ImageFolder", () => {
   it.effect("refuses an image of more pixels than any picture has, before it takes memory for them", () =>
     Effect.gen(function* () {
       const folder = yield* animals({ train: 1, val: 1, test: 1 })
-      // The headers of 50,000 × 50,000 pixels, and nothing else.
+      // The headers of a 50,000 × 50,000 image, and nothing else.
       const png = yield* Effect.promise(() => picture("png", 1, 1, red))
       png.writeUInt32BE(50_000, 16)
       png.writeUInt32BE(50_000, 20)
@@ -420,7 +420,7 @@ describe("ImageFolder", () => {
       assert.include(yield* failure(empty), "val split: its class folders hold no images")
       const fine = yield* animals({ train: 1, val: 1 })
       assert.include(yield* failure(fine, { size: 0 }), "size is 0")
-      // An image of that edge has more bytes than there are addresses.
+      // An image of that size would have more bytes than there are addresses.
       assert.include(yield* failure(fine, { size: 1e9 }), "size is 1000000000. Give it a whole number from 1 to 4096.")
       assert.include(yield* failure(fine, { workers: 1.5 }), "workers is 1.5")
       assert.include(yield* failure(fine, { cropRatio: 0 }), "cropRatio is 0")

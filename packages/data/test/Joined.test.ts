@@ -60,7 +60,7 @@ describe("training and validation as one", () => {
       )
       const rest = yield* Stream.runCollect(both.train.batches({ batch: 8, startAt: batches.length - 1 }))
       assert.deepStrictEqual(rest, batches.slice(-1))
-      // An index names the same sample in a batch, in a reading and in the whole.
+      // An index refers to the same sample in a batch, in a read and in the whole.
       const all = yield* both.train.all
       assert.deepStrictEqual(
         batches.flatMap(({ indexes }) => Array.from(indexes)),

@@ -68,7 +68,7 @@ describe("Memory", () => {
 
   it.effect("the mean leaves held-out samples out", () =>
     Effect.gen(function* () {
-      // The first is white, the other two are black; one of the two of a class is held out.
+      // The first is white, the other two are black; one of the two in the same class is held out.
       const images = new Uint8Array(48).fill(255, 0, 16)
       const dataset = yield* Memory.make({
         ...options,
@@ -115,7 +115,7 @@ describe("Memory", () => {
         error.message,
         "held-out samples is 4. Give it from 0 to 3 of the 5 training samples, so that every class keeps one."
       )
-      // A share of 0.8 of the second class would round to its only example: the first gives another instead.
+      // The second class's share of 0.8 would round to its only example: the first class gives another one instead.
       assert.deepStrictEqual(yield* countsIn((yield* labelled([0, 0, 0, 0, 0, 1], 4, 0)).validation), { 0: 4 })
     })
   )
@@ -182,7 +182,7 @@ describe("Mnist", () => {
         assert.closeTo(labels.filter((label) => label === digit).length, 100, 15)
       }
       assert.deepStrictEqual(yield* first.test.all, yield* second.test.all)
-      // Those of all 60,000 training digits, as everybody quotes them.
+      // Those of all 60,000 training digits, as commonly quoted.
       assert.closeTo(first.mean[0]!, 0.1307, 0.002)
       assert.closeTo(first.deviation[0]!, 0.3081, 0.002)
     })

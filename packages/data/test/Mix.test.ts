@@ -7,7 +7,7 @@ const image = { channels: 2, height: 6, width: 5 }
 const volume = 60
 const classes = 4
 
-/** Image i holds 100·i + the value's place, so that every value says where it comes from. */
+/** Image i holds 100·i + the value's position, so that every value shows where it comes from. */
 const batchOf = (size: number): Dataset.ImageBatch => ({
   index: 0,
   size,
@@ -138,7 +138,7 @@ describe("Mix", () => {
     const original = batchOf(2).inputs.image
     const blended = draws.filter(({ inputs }) => inputs.image[0] !== 0 && inputs.image[0] !== 100)
     const changed = draws.filter(({ inputs }) => inputs.image.some((value, i) => value !== original[i]))
-    // Blends 0.6 · 0.75; some cuts are of no pixel, so changed is a little less than 0.6.
+    // Blends 0.6 · 0.75; some cuts contain no pixel, so slightly fewer than 0.6 change.
     assert.closeTo(blended.length / 2000, 0.45, 0.04)
     assert.closeTo(changed.length / 2000, 0.58, 0.05)
   })

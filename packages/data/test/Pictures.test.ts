@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { inflateSync } from "node:zlib"
 import { folderOf } from "./fixtures.ts"
 
-/** Every kind of file, and what Pillow reads it as: `pillow/make.py` makes both. */
+/** Files of every kind, and Pillow's pixels for each: `pillow/make.py` makes both. */
 const folder = fileURLToPath(new URL("pillow", import.meta.url))
 
 interface Expected {
@@ -22,7 +22,7 @@ const { files }: { readonly files: Readonly<Record<string, Expected>> } = JSON.p
 
 const bytesOf = (packed: string): Uint8Array => inflateSync(Buffer.from(packed, "base64"))
 
-/** The pixels of a file at its own size, interleaved as Pillow's. */
+/** The pixels of a file at its own size, interleaved like Pillow's. */
 const read = (path: string, channels: 1 | 3, { height, width }: Expected) =>
   Effect.map(
     ImageFile.read({ image: { channels, height, width }, mean: [0, 0, 0], deviation: [1, 1, 1] })([path]),
@@ -41,7 +41,7 @@ describe("a picture has the pixels that Pillow reads", () => {
         ["L", 1],
         ["RGB", 3]
       ] as const)
-        // To the byte: sharp's decoders are those of Pillow.
+        // To the byte: sharp uses the same decoders as Pillow.
         assert.deepStrictEqual(yield* read(join(folder, name), channels, expected), bytesOf(expected[mode]), mode)
     })
   )
@@ -86,7 +86,7 @@ describe("Raster.decode", () => {
         const cut = yield* Effect.promise(() => Raster.decode(bytes.subarray(0, length)))
         assert.isTrue("reason" in cut, `the first ${length} bytes`)
       }
-      // Any byte may be wrong: pixels or a reason.
+      // Any byte may be wrong: the result is pixels or a reason.
       for (let at = 2; at < bytes.length; at += Math.max(1, Math.floor(bytes.length / 60)))
         for (const value of [0, 0x7f, 0xff]) {
           const changed = Uint8Array.from(bytes)

@@ -83,7 +83,7 @@ describe("Split", () => {
         await run(
           train.batches({ ...options, prefetch, reuse: true }).pipe(
             Stream.runForEach((made) =>
-              // The batches being made ahead run on before this one is looked at.
+              // The batches that are made ahead continue before this one is looked at.
               Effect.sync(() => {
                 assert.deepStrictEqual(made, whole[made.index])
                 memory.add(made.inputs.image.buffer)

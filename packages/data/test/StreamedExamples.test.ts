@@ -41,7 +41,7 @@ const options = {
   shuffleBuffer: 8
 }
 
-/** The training stream and one more example. */
+/** The training stream with one more example. */
 const and = (sample: {
   readonly inputs: { row: Array<number>; token: Array<number> }
   readonly target: Array<number>

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import sharp from "sharp"
 
-/** A folder that goes with the scope. */
+/** A folder that is removed with the scope. */
 export const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "uninet-data-"))),
   (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
@@ -24,7 +24,7 @@ export const folderOf = (files: Record<string, Uint8Array | string>) =>
     })
   )
 
-/** Values that differ from place to place and repeat on every machine. */
+/** Values that differ from place to place, and are the same on every machine. */
 export const pattern = (length: number, offset = 0): Uint8Array =>
   Uint8Array.from({ length }, (_, i) => ((i + offset) * 2654435761) >>> 24)
 

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 
-/** Everything that is loaded when a process runs this and nothing else: files' and built-in modules' addresses. */
+/** Everything that is loaded when a process runs only this: the addresses of files and built-in modules. */
 const loadedBy = (code: string): Effect.Effect<ReadonlyArray<string>> =>
   Effect.promise(async () => {
     const script = `

@@ -1,8 +1,8 @@
 /**
- * A training at a moment, whole: what it is, where it stands, and every number it goes on with. As bytes it is a safetensors file that says
- * what it holds, which any reader of the format opens.
+ * The complete state of a training at one moment: its identity, its progress, and every number it needs to continue. As bytes it is a
+ * safetensors file that describes its own content and that any reader of the format opens.
  *
- * Order, augmentation, mixing and noise are functions of the seed and the step, so the step is all of the random state there is.
+ * Order, augmentation, mixing and noise are functions of the seed and the step, so the step is the only random state there is.
  */
 import { Recipe } from "@uninet/model-space"
 import { Safetensors } from "@uninet/nn"
@@ -13,37 +13,37 @@ import { CheckpointUnreadable, CheckpointVersion } from "./CheckpointError.ts"
 import { Selection } from "./Selection.ts"
 import { Surroundings } from "./Surroundings.ts"
 
-/** What makes two trainings the same one. */
+/** What makes two trainings the same. */
 export const Identity = Schema.Struct({
   network: Schema.Struct({
-    /** In a line, for people, and as whoever trained it described it. */
+    /** In one line, for people, as the caller described it. */
     line: Schema.String,
     about: Schema.Json,
     /** `Program.digest` of the training program: the network, its task, and what the recipe makes of both. */
     digest: Schema.String
   }),
   recipe: Recipe.Recipe,
-  /** Its teacher's digest. Absent where it has none. */
+  /** Its teacher's digest. Absent if it has none. */
   teacher: Schema.optionalKey(Schema.String),
   seed: Schema.String,
-  /** The data set's name, its classes where it has some, and the examples of its training split. */
+  /** The data set's name, its classes if it has some, and the examples of its training split. */
   dataset: Schema.Struct({
     name: Schema.String,
     classes: Schema.NullOr(Schema.Array(Schema.String)),
     examples: Schema.Int
   }),
-  /** Under what it was trained: more than one where that was allowed. Absent in checkpoints of before it was kept. */
+  /** The surroundings it was trained in: more than one if that was allowed. Absent in checkpoints from before they were recorded. */
   surroundings: Schema.optionalKey(Schema.Array(Surroundings))
 })
 export type Identity = typeof Identity.Type
 
-/** Where a training stands, the numbers of its variables aside. */
+/** The progress of a training, apart from the values of its variables. */
 export const State = Schema.Struct({
-  /** Steps taken. With the epochs that are over this is the position in the data. */
+  /** Steps taken. Together with the completed epochs, this is the position in the data. */
   step: Schema.Int,
-  /** Epochs that are over, their validation with them. */
+  /** Completed epochs, including their validation. */
   epoch: Schema.Int,
-  /** Sums over the steps of the present epoch: of losses, and of what the task tells of a step. */
+  /** Sums over the steps of the current epoch: of losses, and of what the task reports per step. */
   loss: Schema.Finite,
   measures: Schema.Record(Schema.String, Schema.Finite),
   selection: Selection,
@@ -52,13 +52,13 @@ export const State = Schema.Struct({
 })
 export type State = typeof State.Type
 
-/** A variable's numbers with their shape. */
+/** A variable's values with their shape. */
 export interface Value {
   readonly shape: ReadonlyArray<number>
   readonly data: Float32Array
 }
 
-/** All that a training needs to go on to the same bits. */
+/** Everything a training needs to continue bit for bit. */
 export interface Checkpoint {
   readonly identity: Identity
   readonly state: State
@@ -70,20 +70,20 @@ export interface Checkpoint {
 
 const format = "uninet checkpoint"
 
-/** Raised when a file of before could not be gone on with to the same result. */
+/** Raised when an older file can no longer be resumed with the same result. */
 export const version = 2
 
 const bestPrefix = "best/"
 const Content = Schema.fromJsonString(Schema.Struct({ identity: Identity, state: State }))
 
-/** Of all tensors' bytes, in the file's order: tells a damaged file. */
+/** Over the bytes of all tensors, in the file's order: detects a damaged file. */
 const checksum = (tensors: ReadonlyMap<string, Safetensors.Entry>): string => {
   let sum = 0
   for (const { bytes } of tensors.values()) sum = crc32(bytes, sum)
   return String(sum)
 }
 
-/** The file's content. The same checkpoint gives the same bytes. */
+/** The file's content. The same checkpoint always gives the same bytes. */
 export const encode = ({ best, identity, state, variables }: Checkpoint): Uint8Array => {
   const tensors = new Map<string, Safetensors.Entry>()
   for (const [name, { data, shape }] of variables) tensors.set(name, Safetensors.fromFloat32(data, shape))

@@ -1,7 +1,7 @@
 /** What can be wrong with a checkpoint. */
 import * as Schema from "effect/Schema"
 
-/** A file that is missing, cut short, damaged, or something else. */
+/** A file is missing, cut short, damaged, or something else. */
 export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadable>()("CheckpointUnreadable", {
   file: Schema.String,
   reason: Schema.String
@@ -11,7 +11,7 @@ export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadabl
   }
 }
 
-/** A checkpoint of another version of this software. */
+/** A checkpoint was written by another version of this software. */
 export class CheckpointVersion extends Schema.TaggedError<CheckpointVersion>()("CheckpointVersion", {
   file: Schema.String,
   found: Schema.String,
@@ -22,7 +22,7 @@ export class CheckpointVersion extends Schema.TaggedError<CheckpointVersion>()("
   }
 }
 
-/** A checkpoint of another training than the one to go on with. */
+/** A checkpoint belongs to another training than the one to resume. */
 export class CheckpointMismatch extends Schema.TaggedError<CheckpointMismatch>()("CheckpointMismatch", {
   /** What differs: `network`, `recipe's batch`, `seed`, `data set`, `classes`, or a variable. */
   what: Schema.String,
@@ -34,7 +34,7 @@ export class CheckpointMismatch extends Schema.TaggedError<CheckpointMismatch>()
   }
 }
 
-/** A checkpoint of this training, from other surroundings: the two parts would be of two trainings. */
+/** A checkpoint is from this training, but from other surroundings: its two parts would not form one training. */
 export class CheckpointMixed extends Schema.TaggedError<CheckpointMixed>()("CheckpointMixed", {
   /** `the data's content`, `the software`, `the engine`, `the kind of machine`. */
   what: Schema.String,
@@ -46,7 +46,7 @@ export class CheckpointMixed extends Schema.TaggedError<CheckpointMixed>()("Chec
   }
 }
 
-/** A file could not be written. What was written before is as it was. */
+/** A file could not be written. Everything written before is unchanged. */
 export class CheckpointNotWritten extends Schema.TaggedError<CheckpointNotWritten>()("CheckpointNotWritten", {
   file: Schema.String,
   reason: Schema.String
@@ -56,14 +56,14 @@ export class CheckpointNotWritten extends Schema.TaggedError<CheckpointNotWritte
   }
 }
 
-/** A folder without a checkpoint. */
+/** A folder has no checkpoint. */
 export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", { folder: Schema.String }) {
   override get message() {
     return `${this.folder} has no checkpoint to go on from; give the folder of a training that has saved one`
   }
 }
 
-/** Everything that is wrong with a checkpoint. */
+/** The errors of checkpoints. */
 export type CheckpointError =
   | CheckpointMismatch
   | CheckpointMixed

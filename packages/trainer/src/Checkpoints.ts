@@ -1,8 +1,8 @@
 /**
- * A folder of checkpoints: `step-00001200.safetensors` for the last few, `best.safetensors` with the weights of the best epoch.
+ * A folder of checkpoints: `step-00001200.safetensors` for each of the last few, and `best.safetensors` with the weights of the best epoch.
  *
- * A file appears whole or not at all: it is written under another name, brought to the disk, and renamed. Killed at any moment, the folder holds
- * every checkpoint that was finished before.
+ * A file appears whole or not at all: it is written under another name, flushed to disk, and renamed. Whenever the process is killed, the
+ * folder holds every checkpoint that was completed before.
  */
 import { Safetensors } from "@uninet/nn"
 import * as Effect from "effect/Effect"
@@ -15,46 +15,46 @@ import { CheckpointNotWritten, CheckpointUnreadable, type CheckpointVersion, NoC
 import * as WholeFile from "./WholeFile.ts"
 import * as Span from "./Span.ts"
 
-/** A checkpoint that was read, and where from. */
+/** A checkpoint that was read, and its file. */
 export interface Found {
   readonly file: string
   readonly checkpoint: Checkpoint.Checkpoint
 }
 
-/** Where a training keeps itself. */
+/** Where a training stores its checkpoints. */
 export interface Checkpoints {
   readonly folder: string
-  /** The file of the checkpoint after so many steps, whether it is there or not. */
+  /** The file of the checkpoint after this many steps, whether or not it exists. */
   readonly fileOf: (step: number) => string
-  /** Writes a checkpoint, then removes those that are too many. Gives the file. */
+  /** Writes a checkpoint, then removes the oldest ones beyond the limit. Returns the file. */
   readonly save: (checkpoint: Checkpoint.Checkpoint) => Effect.Effect<string, CheckpointNotWritten>
   /** Writes the best weights so far as a plain safetensors file with a description, `best.safetensors`. */
   readonly saveBest: (
     weights: ReadonlyMap<string, Checkpoint.Value>,
     metadata: Readonly<Record<string, string>>
   ) => Effect.Effect<string, CheckpointNotWritten>
-  /** The last checkpoint that can be read; damaged ones after it are passed over. */
+  /** The latest checkpoint that can be read; damaged ones after it are skipped. */
   readonly latest: Effect.Effect<Found, NoCheckpoint | CheckpointUnreadable | CheckpointVersion>
 }
 
 /** How many checkpoints a folder keeps. */
 export interface Options {
-  /** How many of the last checkpoints are kept. Default 3. */
+  /** How many of the latest checkpoints are kept. Default 3. */
   readonly keep?: number
 }
 
-/** The best weights' file. */
+/** The file of the best weights. */
 export const bestFile = "best.safetensors"
 
 const nameOf = (step: number) => `step-${String(step).padStart(8, "0")}.safetensors`
 const isCheckpoint = (name: string) => /^step-\d{8,}\.safetensors$/.test(name)
 
-/** What the system said: "ENOSPC: no space left on device, write". */
+/** The system's message: "ENOSPC: no space left on device, write". */
 const reasonOf = ({ message, reason: { cause } }: PlatformError) => (cause instanceof Error ? cause.message : message)
 const notWritten = (file: string) => (error: PlatformError) =>
   new CheckpointNotWritten({ file, reason: reasonOf(error) })
 
-/** Reads a checkpoint's file. Fails with `CheckpointUnreadable` where it is damaged or missing, and with `CheckpointVersion` where another version wrote it. */
+/** Reads a checkpoint's file. Fails with `CheckpointUnreadable` if it is damaged or missing, and with `CheckpointVersion` if another version wrote it. */
 export const read = Effect.fnUntraced(function* (
   file: string
 ): Effect.fn.Return<Checkpoint.Checkpoint, CheckpointUnreadable | CheckpointVersion, FileSystem.FileSystem> {
@@ -67,7 +67,7 @@ export const read = Effect.fnUntraced(function* (
 }, Span.within("Checkpoints.read"))
 
 /**
- * The checkpoints of a folder, which is made where it is missing. What an ended process left unfinished is removed.
+ * The checkpoints of a folder, which is created if it is missing. Unfinished files of a process that was killed are removed.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** A data set beside a network: whether the one takes the other's examples, and the examples as it takes them. */
+/** Fits a data set to a network: checks that the network takes its examples, and gives them in the form that the network takes. */
 import { Dataset, Resized } from "@uninet/data"
 import type { ModelSpace } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
@@ -8,9 +8,9 @@ import { DatasetMismatch } from "./TrainError.ts"
 const printed = ({ dtype, shape }: Model.Port): string => Model.print({ "": { dtype, shape } }).trim()
 
 /**
- * The data set as the network takes it: smaller pictures are enlarged, or resized where `imageSize` (a recipe's) asks for it.
+ * The data set in the form that the network takes: smaller pictures are enlarged, or resized if `imageSize` (from a recipe) asks for it.
  *
- * Fails with `DatasetMismatch` where its examples, targets or classes are others.
+ * Fails with `DatasetMismatch` if its examples, targets or classes do not fit.
  *
  * @example
  * ```ts

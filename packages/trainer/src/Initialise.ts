@@ -1,12 +1,12 @@
-/** First values of variables. */
+/** Initial values of variables. */
 import { Shape, type Tensor } from "@uninet/graph"
 import type { Executable, RuntimeError } from "@uninet/engine"
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 
 /**
- * Draws a variable's first value. Every variable draws from its own generator, split off by its name: it does not depend on which others
- * there are.
+ * Draws a variable's initial value. Every variable has its own generator, derived from its name, so its value does not depend on which
+ * other variables there are.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ const truncatedNormal = (prng: Prng.Prng): number => {
   }
 }
 
-/** First values of all variables, by name. */
+/** Initial values of all variables, by name. */
 export const values =
   (prng: Prng.Prng) =>
   (variables: ReadonlyArray<Tensor.Tensor<"variable">>): ReadonlyMap<string, Float32Array<ArrayBuffer>> =>
@@ -58,7 +58,8 @@ const startsAtZero = ({ attributes: { initialiser } }: Tensor.Tensor<"variable">
   initialiser.kind === "constant" && initialiser.value === 0
 
 /**
- * Gives an executable's variables their first values. Those that start at zero have to be there already, as they are in what was just compiled.
+ * Sets an executable's variables to their initial values. Those that start at zero have to be zero already, as they are right after
+ * compiling.
  *
  * @example
  * ```ts
@@ -89,7 +90,7 @@ export const write = (
 ): Effect.Effect<void, RuntimeError> =>
   Effect.suspend(() => {
     const first = values(prng)(variables.filter((v) => !startsAtZero(v)))
-    // A large network's weights would otherwise be held a second time beside its first step, until the collector comes by.
+    // Otherwise a large network's weights would be held a second time during its first step, until the garbage collector runs.
     return Effect.tap(executable.write(first), () =>
       Effect.sync(() => {
         for (const { buffer } of first.values()) buffer.transfer(0)

@@ -11,7 +11,7 @@
 import { type Recipe, Task } from "@uninet/model-space"
 import * as Schema from "effect/Schema"
 
-/** What an evaluation found: measures by name, and of how many examples. */
+/** The result of an evaluation: measures by name, and the number of examples. */
 export const Score = Schema.Struct({
   measures: Schema.Record(Schema.String, Schema.Finite),
   examples: Schema.Int
@@ -21,7 +21,7 @@ export type Score = typeof Score.Type
 /** The best validation so far. */
 export const Best = Schema.Struct({
   epoch: Schema.Int,
-  /** Whether it was the averaged weights'. */
+  /** Whether it belongs to the averaged weights. */
   averaged: Schema.Boolean,
   validation: Score
 })
@@ -30,28 +30,28 @@ export type Best = typeof Best.Type
 /** Which weights are the best so far, as data. */
 export const Selection = Schema.Struct({
   best: Schema.NullOr(Best),
-  /** Epochs since the deciding measure last got better by more than the improvement that early stopping asks for, and how good it was; larger is better. */
+  /** Epochs since the deciding measure last improved by more than early stopping requires, and its value then; larger is better. */
   waited: Schema.Int,
   mark: Schema.Finite
 })
 export type Selection = typeof Selection.Type
 
-/** The selection that a training begins with: nothing was validated. */
+/** The selection at the start of a training: nothing has been validated. */
 export const initial: Selection = { best: null, waited: 0, mark: 0 }
 
-/** Weights that an epoch ends with, the raw or the averaged ones, and how they did on the validation split. */
+/** The weights at the end of an epoch, raw or averaged, and their score on the validation split. */
 export interface Candidate {
   readonly averaged: boolean
   readonly validation: Score
 }
 
-/** How good a score is by the measure that decides; larger is better. */
+/** The value of a score by the deciding measure; larger is better. */
 export const worthOf =
   <M extends string>({ decides, measures }: Task.Task<M>) =>
   (score: Score): number =>
     Task.worth(measures[decides])(score.measures[decides] ?? 0)
 
-/** Better by the measure that decides, then by the lower loss, where there is one. */
+/** Compares by the deciding measure, then by the lower loss, if there is one. */
 export const isBetter =
   (task: Task.Task) =>
   (a: Score, b: Score): boolean => {
@@ -60,7 +60,8 @@ export const isBetter =
   }
 
 /**
- * The selection after an epoch. Where there is nothing to validate on, the last epoch's (averaged, where there are averages) is the best.
+ * The selection after an epoch. If there is nothing to validate on, the last epoch's weights are the best (the averaged ones, if there are
+ * averages).
  *
  * @example
  * ```ts

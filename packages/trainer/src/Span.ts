@@ -1,20 +1,21 @@
 /**
- * Spans where somebody looks: a program without a tracer of its own (an OpenTelemetry layer) makes none at all, and so pays nothing for them.
+ * Spans where somebody is listening: a program without its own tracer (an OpenTelemetry layer) makes none at all, and so pays nothing for
+ * them.
  *
- * A span's place in its trace goes to other processes as text, in the form of W3C's Trace Context (`traceparent`).
+ * A span's place in its trace is passed to other processes as text, in the W3C Trace Context format (`traceparent`).
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Tracer from "effect/Tracer"
 
-/** What is said of a span; worked out only where there is one. */
+/** The attributes of a span; computed only if there is one. */
 export type Attributes = () => Readonly<Record<string, unknown>>
 
-/** Whether spans are made: whether the program has a tracer that was given to it. */
+/** Whether spans are made: whether the program was given a tracer. */
 export const isOn: Effect.Effect<boolean> = Effect.map(Effect.tracer, (tracer) => tracer !== Tracer.nativeTracer)
 
 /**
- * An effect as a span, below the one that it runs in. What it fails with is the span's error.
+ * Runs an effect as a span, below the current one. The effect's failure is the span's error.
  *
  * @example
  * ```ts
@@ -45,12 +46,13 @@ export const within =
         : self
     )
 
-/** Says more of the span that runs, where there is one. */
+/** Adds attributes to the current span, if there is one. */
 export const annotate = (attributes: Attributes): Effect.Effect<void> =>
   Effect.flatMap(isOn, (on) => (on ? Effect.annotateCurrentSpan(attributes()) : Effect.void))
 
 /**
- * Where the trace stands, for another process to go on from (`below`): `00-<trace>-<span>-<flags>`. Nothing where there is no span but those that nobody sees.
+ * The current place in the trace, for another process to continue from (`below`): `00-<trace>-<span>-<flags>`. `undefined` if the only
+ * spans are ones that nobody records.
  */
 export const traceparent: Effect.Effect<string | undefined> = Effect.contextWith((context: Context.Context<never>) => {
   const span = Context.getOrUndefined(context, Tracer.ParentSpan)
@@ -64,11 +66,11 @@ export const traceparent: Effect.Effect<string | undefined> = Effect.contextWith
 const form = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 const isNothing = (id: string) => /^0*$/.test(id)
 
-/** Of a tracer that is switched off a span has an identity that is none. */
+/** With a tracer that is switched off, a span's identity is not a real one. */
 const isTold = ({ spanId, traceId }: Tracer.AnySpan) =>
   /^[0-9a-f]{16}$/.test(spanId) && /^[0-9a-f]{1,32}$/.test(traceId)
 
-/** The span that another process has told of; nothing where it is not told in a way that this version reads. */
+/** The span that another process passed on; `undefined` if it is in a form that this version cannot read. */
 export const told = (traceparent: string): Tracer.ExternalSpan | undefined => {
   const [, traceId = "", spanId = "", flags = ""] = form.exec(traceparent) ?? []
   return isNothing(traceId) || isNothing(spanId)
@@ -77,7 +79,8 @@ export const told = (traceparent: string): Tracer.ExternalSpan | undefined => {
 }
 
 /**
- * An effect below the span of another process. Without one, or with one that is not told in a way that this version reads, it stays where it is.
+ * Runs an effect below another process's span. Without one, or with one in a form that this version cannot read, the effect stays where it
+ * is.
  *
  * @example
  * ```ts
@@ -99,7 +102,7 @@ export const below =
   }
 
 /**
- * Services without the span in which they were made: who provides them to an effect does not take it out of its own.
+ * Services without the span in which they were made: providing them to an effect does not take it out of its own span.
  *
  * @example
  * ```ts
@@ -115,5 +118,5 @@ export const below =
  * ```
  */
 export const without = <R>(services: Context.Context<R>): Context.Context<R> =>
-  // A span is not asked for by anybody's type: it is there or not.
+  // No type requires a span: it is there or not.
   Context.omit(Tracer.ParentSpan)(services) as Context.Context<R>

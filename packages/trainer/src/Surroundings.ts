@@ -1,6 +1,7 @@
 /**
- * What decides the numbers of a training beside its network, recipe and seed: the data's content, this software, the engine and how it computes, and the kind of machine. Where they are
- * equal a training is the same to the last bit; where one differs it is another training, perhaps by a last digit, perhaps altogether.
+ * What decides the numbers of a training besides its network, recipe and seed: the data's content, this software, the engine and how it
+ * computes, and the kind of machine. Where all of them are equal, a training is the same to the last bit. Where one differs it is another
+ * training, which may differ in a last digit or altogether.
  */
 import { Content, type DataError, Dataset } from "@uninet/data"
 import { Runtime, type RuntimeError } from "@uninet/engine"
@@ -9,7 +10,7 @@ import * as Equal from "effect/Equal"
 import * as Schema from "effect/Schema"
 import { version } from "./version.ts"
 
-/** On which data, by what software and on what engine something was computed. */
+/** The data, the software and the engine with which something was computed. */
 export const Surroundings = Schema.Struct({
   /** `Content.of` the data set. */
   data: Schema.String,
@@ -17,7 +18,7 @@ export const Surroundings = Schema.Struct({
   software: Schema.String,
   /** `Runtime.numerics`: the engine with its version, device and formulation. */
   engine: Schema.String,
-  /** Operating system and architecture; `any machine` where neither the engine's numbers nor the data's depend on them. */
+  /** Operating system and architecture; `any machine` if neither the engine's numbers nor the data's depend on them. */
   host: Schema.String
 })
 export type Surroundings = typeof Surroundings.Type
@@ -29,7 +30,7 @@ const said = {
   host: "the kind of machine"
 } as const satisfies Record<keyof Surroundings, string>
 
-/** The first thing in which surroundings differ from all that are known already. */
+/** The first difference between surroundings and all those already known. */
 export interface Difference {
   /** In words, such as `the data's content`. */
   readonly what: string
@@ -38,10 +39,10 @@ export interface Difference {
 }
 
 /**
- * Those of this process, for the data set and the engine that it has. On an engine that computes the same bits everywhere (`Runtime.isPortable`) the kind of machine is no matter, but for data
- * that native code decodes.
+ * The surroundings of this process, for its data set and its engine. On an engine that computes the same bits everywhere
+ * (`Runtime.isPortable`), the kind of machine does not matter, except for data that native code decodes.
  *
- * Fails where the data cannot be read or the engine not be tried.
+ * Fails if the data cannot be read or the engine cannot be tried.
  */
 export const here: Effect.Effect<Surroundings, DataError.DataError | RuntimeError, Dataset.Dataset | Runtime> =
   Effect.gen(function* () {
@@ -56,7 +57,7 @@ export const here: Effect.Effect<Surroundings, DataError.DataError | RuntimeErro
   })
 
 /**
- * In what `now` differs from the last of those before; `undefined` where it is one of them, or nothing is known of before.
+ * How `now` differs from the last of the earlier ones; `undefined` if it is one of them, or if none are known.
  *
  * @example
  * ```ts
@@ -77,6 +78,6 @@ export const difference = (before: ReadonlyArray<Surroundings>, now: Surrounding
   return { what: said[field], before: last[field], now: now[field] }
 }
 
-/** Those of before with those of now, each once. */
+/** The earlier surroundings and the current ones, each once. */
 export const together = (before: ReadonlyArray<Surroundings>, now: Surroundings): ReadonlyArray<Surroundings> =>
   before.some((each) => Equal.equals(each, now)) ? before : [...before, now]

@@ -1,5 +1,5 @@
 /**
- * A trained network that another one learns from: its logits for every batch, and a digest that tells it from others.
+ * A trained network that another one learns from: its logits for every batch, and a digest that identifies it.
  *
  * @example
  * ```ts
@@ -52,25 +52,25 @@ export interface Teacher {
   readonly network: Pick<ModelSpace.Trainable, "model" | "task">
   readonly weights: Weights.Weights
   /**
-   * Its logits `[examples, classes]` for the training split, in order (`logitsOf`): a recipe that shows every example as it is (`knows`) takes them from here, and the network itself is not run. Absent: it is run
-   * on every batch.
+   * Its logits `[examples, classes]` for the training split, in order (`logitsOf`). A recipe that shows every example unchanged (`knows`)
+   * takes them from here, and the network itself is not run. Absent: the network is run on every batch.
    */
   readonly logits?: Float32Array
 }
 
-/** A teacher at work. */
+/** A teacher in use. */
 export interface Teaching {
-  /** Tells its network and weights from others'. */
+  /** Identifies its network and weights. */
   readonly digest: string
   /** Its logits `[batch, classes]` for a batch's examples. */
   readonly logits: (batch: Pick<Dataset.Batch, "indexes" | "inputs">) => Effect.Effect<Data, TrainError>
 }
 
-/** Whether a recipe shows every example as it is each time, so that a teacher's logits for it are always the same. */
+/** Whether a recipe shows every example unchanged each time, so that a teacher's logits for it are always the same. */
 export const knows = (recipe: Pick<Recipe.Recipe, "augmentation" | "mix">): boolean =>
   recipe.augmentation.length === 0 && !TrainingProgram.mixes(recipe)
 
-/** What is run of a teacher, and what tells it from others. */
+/** The part of a teacher that is run, and what identifies it. */
 interface Checked {
   readonly digest: string
   readonly program: Program.Program
@@ -92,9 +92,10 @@ const programOf = ({ network, weights }: Teacher, batch: number) =>
   })
 
 /**
- * Whether a network can learn from a teacher by a recipe; `undefined` where there is none and none is asked for.
+ * Checks whether a network can learn from a teacher with a recipe; `undefined` if there is no teacher and the recipe asks for none.
  *
- * Fails with `RecipeRefused` where there is a teacher and the recipe has no use for it, or the other way round, or where it is of other examples or classes, and with `WeightsMismatch` where its weights are another network's.
+ * Fails with `RecipeRefused` if only one of them is there, a teacher or a recipe that uses one, or if the teacher is for other examples or
+ * classes. Fails with `WeightsMismatch` if its weights belong to another network.
  */
 export const check = (
   { model, task }: Pick<ModelSpace.Trainable, "model" | "task">,
@@ -141,9 +142,10 @@ const rowsOf = (table: Float32Array, indexes: Uint32Array, classes: number): Flo
 }
 
 /**
- * The teacher that a recipe asks for, compiled for its batch, or with the logits that it brings; `undefined` where the recipe asks for none.
+ * The teacher that a recipe asks for, compiled for its batch, or with the logits that come with it; `undefined` if the recipe asks for
+ * none.
  *
- * Fails as `check`, and with `RecipeRefused` where its logits are not those of so many training examples.
+ * Fails like `check`, and with `RecipeRefused` if its logits are not for this number of training examples.
  */
 export const of = Effect.fnUntraced(function* (
   network: Pick<ModelSpace.Trainable, "model" | "task">,
@@ -174,9 +176,10 @@ export const of = Effect.fnUntraced(function* (
 })
 
 /**
- * A teacher's logits `[examples, classes]` for a training split as it is, in its order: what many trainings can share (`Teacher.logits`). `imageSize`: the recipe's.
+ * A teacher's logits `[examples, classes]` for an unchanged training split, in its order. Many trainings can share them (`Teacher.logits`).
+ * `imageSize`: the recipe's.
  *
- * Fails where the teacher does not take the examples, or with what an engine fails with.
+ * Fails if the teacher does not take the examples, or with the engine's error.
  */
 export const logitsOf = (given: Dataset.DatasetShape, imageSize: number | null) =>
   Effect.fnUntraced(function* (teacher: Teacher): Effect.fn.Return<Float32Array, TrainError, Runtime | Scope.Scope> {
@@ -187,7 +190,7 @@ export const logitsOf = (given: Dataset.DatasetShape, imageSize: number | null) 
     const classes = task.classes ?? 0
     const table = new Float32Array(train.size * classes)
     let at = 0
-    // In place of a measure every example's logits are kept.
+    // Keeps every example's logits instead of a measure.
     const tally = (): Task.Tally => ({
       add: ({ outputs, size }) => {
         const logits = outputs[output]

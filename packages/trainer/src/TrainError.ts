@@ -10,12 +10,12 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   /** The step, counted from 0 over the whole run. */
   step: Schema.Finite,
   learningRate: Schema.Number,
-  /** What it was found by: `the loss`, `the gradients' norm`, `a weight`. */
+  /** Where it was found: `the loss`, `the gradients' norm`, `a weight`. */
   what: Schema.String,
   value: Schema.Number,
-  /** The file of the last checkpoint, whose numbers are all finite, if any was saved. */
+  /** The file of the last checkpoint, if any was saved; all its numbers are finite. */
   checkpoint: Schema.NullOr(Schema.String),
-  /** The command that does the steps up to here again, where the caller gave one. */
+  /** The command that repeats the steps up to here, if the caller gave one. */
   replay: Schema.NullOr(Schema.String)
 }) {
   override get message() {
@@ -28,7 +28,7 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
   }
 }
 
-/** A trained network that gives no finite numbers: there is nothing to be said of how good it is. */
+/** A trained network gives numbers that are not finite, so nothing can be said of how good it is. */
 export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
   /** `the weight classifier.bias`, `the loss on the test split`. */
   what: Schema.String,
@@ -39,7 +39,7 @@ export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
   }
 }
 
-/** The data set's examples or targets are not those that the network or its task takes. */
+/** The data set's examples or targets are not what the network or its task takes. */
 export class DatasetMismatch extends Schema.TaggedError<DatasetMismatch>()("DatasetMismatch", {
   dataset: Schema.String,
   /** `inputs`, `targets`, `classes`. */
@@ -54,7 +54,7 @@ export class DatasetMismatch extends Schema.TaggedError<DatasetMismatch>()("Data
   }
 }
 
-/** A task's loss that cannot be trained by. */
+/** A task's loss cannot be used for training. */
 export class LossFailed extends Schema.TaggedError<LossFailed>()("LossFailed", {
   task: Schema.String,
   /** Such as "failed: no such output". */
@@ -76,7 +76,7 @@ export class TooFewExamples extends Schema.TaggedError<TooFewExamples>()("TooFew
   }
 }
 
-/** A recipe with a value that makes no sense. */
+/** A recipe has a value that makes no sense. */
 export class InvalidRecipe extends Schema.TaggedError<InvalidRecipe>()("InvalidRecipe", {
   /** Such as `learningRate`. */
   field: Schema.String,
@@ -87,7 +87,7 @@ export class InvalidRecipe extends Schema.TaggedError<InvalidRecipe>()("InvalidR
   }
 }
 
-/** A recipe asks for what the task or the model cannot do. */
+/** A recipe asks for something that the task or the model cannot do. */
 export class RecipeRefused extends Schema.TaggedError<RecipeRefused>()("RecipeRefused", {
   task: Schema.String,
   part: Schema.String,
@@ -99,7 +99,7 @@ export class RecipeRefused extends Schema.TaggedError<RecipeRefused>()("RecipeRe
   }
 }
 
-/** Everything that a training fails with. */
+/** The errors of a training. */
 export type TrainError =
   | CheckpointError
   | DataError.DataError

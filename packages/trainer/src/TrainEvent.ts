@@ -1,4 +1,4 @@
-/** What a training tells while it runs. */
+/** The events of a training. */
 import type { Score } from "./Selection.ts"
 
 /** A network's parameters and running statistics, by name. */
@@ -13,17 +13,17 @@ export interface Step {
   readonly steps: number
   /** From 0. */
   readonly epoch: number
-  /** Of this step's batch, as the recipe's loss is: with label smoothing and mixed targets. */
+  /** The loss of this step's batch by the recipe, with label smoothing and mixed targets. */
   readonly loss: number
-  /** What the task tells of this step's batch, before the update; with mixing, by the examples' own labels. */
+  /** What the task reports for this step's batch, before the update; with mixing, by the examples' own labels. */
   readonly measures: Readonly<Record<string, number>>
   /** Of this step. */
   readonly learningRate: number
-  /** Global, before clipping; `null` where it is not computed. */
+  /** Global, before clipping; `null` if it is not computed. */
   readonly gradientNorm: number | null
-  /** By the clock. */
+  /** In wall time. */
   readonly examplesPerSecond: number
-  /** The process's resident memory, in bytes; 0 in a page, which is told nothing of it. */
+  /** The process's resident memory, in bytes; 0 in a browser page, which cannot see it. */
   readonly memory: number
 }
 
@@ -38,15 +38,15 @@ export interface Epoch {
   readonly loss: number
   readonly measures: Readonly<Record<string, number>>
   readonly validation: Score
-  /** The averaged weights', where the recipe averages. */
+  /** For the averaged weights, if the recipe averages. */
   readonly averaged: Score | null
-  /** Whether one of the two is the best so far. */
+  /** Whether the raw or the averaged weights are the best so far. */
   readonly isBest: boolean
   /** Wall time of the training so far. */
   readonly seconds: number
 }
 
-/** A checkpoint is on the disk. */
+/** A checkpoint has been written to disk. */
 export interface Saved {
   readonly _tag: "Saved"
   /** Steps taken. */
@@ -54,7 +54,7 @@ export interface Saved {
   readonly file: string
 }
 
-/** Training goes on from a checkpoint. */
+/** Training resumes from a checkpoint. */
 export interface Resumed {
   readonly _tag: "Resumed"
   /** Steps taken. */
@@ -68,12 +68,12 @@ export interface Resumed {
 /** The end, once. */
 export interface Finished {
   readonly _tag: "Finished"
-  /** Those of the last step. */
+  /** The weights after the last step. */
   readonly weights: Weights
   readonly validation: Score
-  /** The averages of the last step, where the recipe averages. */
+  /** The averages after the last step, if the recipe averages. */
   readonly averaged: { readonly weights: Weights; readonly validation: Score } | null
-  /** The weights of the best validation: what to use. Without validation of every epoch, the better of the last ones. */
+  /** The weights with the best validation: the ones to use. Unless every epoch is validated, the better of the last raw and averaged weights. */
   readonly best: {
     readonly epoch: number
     readonly averaged: boolean
@@ -86,15 +86,15 @@ export interface Finished {
   readonly epochs: number
   /** Whether early stopping ended it. */
   readonly stoppedEarly: boolean
-  /** Wall time of building, compiling, training and validating, that of earlier processes with it. */
+  /** Wall time of building, compiling, training and validating, including earlier processes. */
   readonly seconds: number
 }
 
-/** What happens in a training. */
+/** The events of a training. */
 export type TrainEvent = Step | Epoch | Saved | Resumed | Finished
 
 /**
- * An event as plain JSON, weights left out.
+ * An event as plain JSON, without the weights.
  *
  * @example
  * ```ts

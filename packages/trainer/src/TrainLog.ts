@@ -1,4 +1,4 @@
-/** A training's events as JSON lines in a file, one after the other as they happen. */
+/** A training's events as JSON lines in a file, in the order in which they happen. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
@@ -18,7 +18,7 @@ const Line = Schema.fromJsonString(
   })
 )
 
-/** Whether a line is of before the checkpoint that a training goes on from. The end of one and a line cut short are not. */
+/** Whether a line is from before the checkpoint from which a training resumes. Its end and truncated lines are not. */
 const isBefore = (line: string, step: number, epoch: number): boolean => {
   const decoded = Schema.decodeUnknownResult(Line)(line)
   if (Result.isFailure(decoded)) return false
@@ -37,8 +37,9 @@ const isBefore = (line: string, step: number, epoch: number): boolean => {
 }
 
 /**
- * Opens the file and gives what appends an event to it. With `from` (the steps and whole epochs of a checkpoint) lines of what will be done again are
- * taken out first, so that every step stands there once; without, the file begins anew. As `onEvent`, a step is in the log before a checkpoint has it.
+ * Opens the file and returns a function that appends an event to it. With `from` (the steps and completed epochs of a checkpoint), lines
+ * for work that will be repeated are removed first, so that every step appears once; without it, the file starts empty. Used as `onEvent`,
+ * a step is in the log before it is in a checkpoint.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** A training's figures as Effect's metrics, which an OpenTelemetry exporter in the environment sends on. */
+/** A training's figures as Effect metrics, which an OpenTelemetry exporter in the environment sends on. */
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { TrainEvent } from "./TrainEvent.ts"
@@ -20,9 +20,9 @@ export const memory = Metric.gauge("uninet.train.memory_bytes", { description: "
 /** Steps taken. */
 export const steps = Metric.counter("uninet.train.steps", { description: "Steps taken", incremental: true })
 
-/** What the task tells of the last step's batch, by its name. */
+/** What the task reports for the last step's batch, by name. */
 export const running = (measure: string) => Metric.gauge(`uninet.train.${measure}`)
-/** A measure on the validation split, by its name, of the raw weights or of their averages. */
+/** A measure on the validation split, by name, of the raw weights or of their averages. */
 export const validation = (measure: string, averaged: boolean) =>
   Metric.gauge(`uninet.validation.${averaged ? "averaged." : ""}${measure}`)
 
@@ -33,7 +33,7 @@ const each = (
   Effect.forEach(Object.entries(measures), ([name, value]) => Metric.update(gauge(name), value), { discard: true })
 
 /**
- * Sets the metrics to an event's figures. Events without any, such as `Saved`, change nothing.
+ * Sets the metrics to an event's figures. Events without figures, such as `Saved`, change nothing.
  *
  * @example
  * ```ts

@@ -1,8 +1,8 @@
 /**
- * Training and evaluation of networks: a model and its task, a recipe, and the data set and engine of the layer.
+ * Trains and evaluates networks: a model with its task, and a recipe, on the layer's data set and engine.
  *
- * `fit` is a stream: it tells how training goes, step by step, and ends with the trained network. Interrupting the stream stops the training
- * after the step that is running, and saves where it stands if it keeps checkpoints.
+ * `fit` is a stream: it reports the training step by step, and ends with the trained network. Interrupting the stream stops the training
+ * after the current step, and saves its state if it keeps checkpoints.
  */
 import { type DataError, Dataset, Joined, Resized } from "@uninet/data"
 import { Program } from "@uninet/graph"
@@ -30,43 +30,50 @@ import * as Teacher from "./Teacher.ts"
 import * as TrainingProgram from "./TrainingProgram.ts"
 import * as TrainMetrics from "./TrainMetrics.ts"
 
-/** How a network is trained, from where, and what is said and kept on the way. */
+/** How a network is trained, from where, and what is reported and kept on the way. */
 export interface FitOptions<E = never> {
   readonly recipe: Recipe.Recipe
-  /** Decides first weights, order of the examples, augmentation, mixing and noise. */
+  /** Seeds the initial weights, the order of the examples, augmentation, mixing and noise. */
   readonly seed: string | number
   /**
-   * The examples to train on. `train+validation` (a last training, once everything has been chosen) leaves nothing to validate on: the last
-   * weights are the best. Default `train`.
+   * The examples to train on. `train+validation` (for a final training, once everything has been chosen) leaves nothing to validate on: the
+   * last weights are the best. Default `train`.
    */
   readonly trainOn?: "train" | "train+validation"
-  /** Validate after every epoch, not only after the last one. Default: where the recipe stops early or checkpoints are kept. */
+  /** Validates after every epoch, not only after the last one. Default: if the recipe stops early or checkpoints are kept. */
   readonly validateEveryEpoch?: boolean
-  /** Compute the gradients' norm even where the recipe does not clip by it. Default false. */
+  /** Computes the gradients' norm even if the recipe does not clip by it. Default false. */
   readonly gradientNorm?: boolean
-  /** Where the training keeps itself: at the end of every epoch, and in between where asked for. Default: nowhere. */
+  /** Where the training stores its checkpoints: at the end of every epoch, and in between where asked for. Default: nowhere. */
   readonly checkpoints?: {
     readonly store: Checkpoints
     readonly everySteps?: number
     readonly everySeconds?: number
   }
-  /** First weights in place of drawn ones: all parameters and running statistics of the network. Fails with `WeightsMismatch` where they are another's. */
+  /**
+   * Initial weights to use instead of drawing them: all parameters and running statistics of the network. Fails with `WeightsMismatch` if
+   * they belong to another network.
+   */
   readonly weights?: Weights
-  /** The network that the recipe's `distillation` learns from. Default: none. Fails with `RecipeRefused` where only one of the two is given. */
+  /** The network that the recipe's `distillation` learns from. Default: none. Fails with `RecipeRefused` if only one of the two is given. */
   readonly teacher?: Teacher.Teacher
-  /** Go on from here, bit for bit as if there had been no break. Fails with `CheckpointMismatch` where it is another training's. */
+  /** Resumes from here, bit for bit as if there had been no break. Fails with `CheckpointMismatch` if it belongs to another training. */
   readonly resume?: Checkpoint.Checkpoint
   /**
-   * Whether to go on under others than the checkpoint's surroundings (data, software, engine, machine): its next checkpoints tell of both. Default false: fails with `CheckpointMixed`.
+   * Whether to resume under different surroundings from the checkpoint's (data, software, engine, machine). Later checkpoints then name
+   * both. Default false: fails with `CheckpointMixed`.
    */
   readonly allowMixed?: boolean
-  /** The command that does a run again from its last checkpoint: said where it diverges. */
+  /** The command that repeats a run from its last checkpoint: shown if it diverges. */
   readonly replay?: string
-  /** Told of every event before the training goes on, as a log has to be before a checkpoint is written. Where it fails the training ends. Default: nothing. */
+  /**
+   * Called for every event before the training continues, as a log has to be written before a checkpoint. If it fails, the training ends.
+   * Default: nothing.
+   */
   readonly onEvent?: (event: TrainEvent) => Effect.Effect<void, E>
 }
 
-/** What is compared of two trainings. */
+/** What is compared between two trainings. */
 const flat = ({
   dataset,
   network,
@@ -85,21 +92,21 @@ const flat = ({
 
 const inWords = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
-/** The first part in which two trainings differ; the recipe's parts go before the network, whose program they decide too. */
+/** The first part in which two trainings differ. The recipe's parts come before the network, because they also decide its program. */
 const difference = (checkpoint: Checkpoint.Identity, given: Checkpoint.Identity): CheckpointMismatch | undefined => {
   const [theirs, ours] = [flat(checkpoint), flat(given)]
-  // A part that is left out is missing in one of them.
+  // A part that is left out is missing on one side.
   const parts = [...new Set([...ours.keys(), ...theirs.keys()])]
   for (const what of parts.sort((a, b) => Number(a === "network") - Number(b === "network"))) {
     const [other, value] = [theirs.get(what) ?? null, ours.get(what) ?? null]
-    // Field by field, whatever their order.
+    // Field by field, in any order.
     if (!Equal.equals(other, value))
       return new CheckpointMismatch({ what, checkpoint: inWords(other), given: inWords(value) })
   }
   return undefined
 }
 
-/** What is told of the best weights in their file. */
+/** The description of the best weights in their file. */
 const descriptionOf = (
   { dataset, network, recipe: { views }, seed }: Checkpoint.Identity,
   { averaged, epoch, validation }: Selection.Best,
@@ -108,7 +115,7 @@ const descriptionOf = (
 ): Readonly<Record<string, string>> => ({
   network: JSON.stringify(network.about),
   dataset: dataset.name,
-  // Who evaluates it on these examples has to know.
+  // Anyone who evaluates it on these examples has to know.
   trainedOn,
   ...(dataset.classes === null ? {} : { classes: JSON.stringify(dataset.classes) }),
   ...(Dataset.isImages(data)
@@ -120,7 +127,7 @@ const descriptionOf = (
       }
     : {}),
   seed,
-  // By which its figures came about.
+  // The views with which its figures were measured.
   ...(views === undefined ? {} : { views: JSON.stringify(views) }),
   epoch: String(epoch),
   averaged: String(averaged),
@@ -151,13 +158,13 @@ const fit =
       )
     )
 
-/** The surroundings, taken once. */
-/** A page has no process. */
+/** A browser page has no process. */
 const residentBytes = (): number => (typeof process === "object" ? process.memoryUsage.rss() : 0)
 
+/** The surroundings, determined once. */
 type Here = Effect.Effect<Surroundings.Surroundings, DataError.DataError | RuntimeError>
 
-/** Those of a training that is kept: with those of the checkpoint that it goes on from, where that is allowed. */
+/** The surroundings of a training that keeps checkpoints, together with those of the checkpoint it resumes from, if that is allowed. */
 const surroundingsOf = Effect.fnUntraced(function* (
   { allowMixed = false, checkpoints, resume }: FitOptions<unknown>,
   here: Here
@@ -170,7 +177,7 @@ const surroundingsOf = Effect.fnUntraced(function* (
   return { surroundings: Surroundings.together(before, now) }
 })
 
-/** The teacher of a training; its logits are those of the training split, and of no other examples. */
+/** The teacher of a training; its logits are for the training split only. */
 const teacherOf = ({ teacher, trainOn = "train" }: Pick<FitOptions, "teacher" | "trainOn">) => {
   if (teacher === undefined || trainOn === "train") return teacher
   const { network, weights } = teacher
@@ -265,11 +272,11 @@ const train = Effect.fnUntraced(function* <E>(
       replay: options.replay ?? null
     })
 
-  /** Keeps the training as it stands, once for each step. */
+  /** Saves the training's current state, once per step. */
   const save = Effect.gen(function* () {
     if (checkpoints === undefined || savedStep === state.step) return
     const variables = yield* session.snapshot
-    // A step may spoil the weights and still report a finite loss, computed before it.
+    // A step may spoil the weights and still report a finite loss, because the loss is computed before it.
     if (!Session.isSound(variables)) return yield* diverged("a weight", Number.NaN, Math.max(0, state.step - 1))
     const file = yield* checkpoints.store.save({ identity, state: { ...state, seconds: seconds() }, variables, best })
     lastFile = file
@@ -312,9 +319,9 @@ const train = Effect.fnUntraced(function* <E>(
         examplesPerSecond,
         memory: residentBytes()
       })
-      // The end of an epoch is kept with its validation.
+      // The end of an epoch is saved together with its validation.
       if (state.step % stepsPerEpoch !== 0 && isDue()) yield* save
-      // An interruption finds the weights and the count of steps in agreement.
+      // After an interruption, the weights and the step count agree.
     }).pipe(Effect.uninterruptible)
 
   const score = Effect.fnUntraced(function* (averaged: boolean) {
@@ -324,13 +331,13 @@ const train = Effect.fnUntraced(function* <E>(
       ? found
       : yield* diverged(`the validation's ${wrong[0]}`, wrong[1], Math.max(0, state.step - 1))
   })
-  /** The scores of the weights as they are, and of their averages. */
+  /** The scores of the raw weights and of their averages. */
   const scores = Effect.gen(function* () {
     return { validation: yield* score(false), averaged: recipe.average === null ? null : yield* score(true) }
   })
   let scored: Scores | undefined
 
-  /** Takes an epoch's scores over, and keeps the weights if they are the best so far. */
+  /** Records an epoch's scores, and keeps the weights if they are the best so far. */
   const select = Effect.fnUntraced(function* ({ averaged, validation }: Scores) {
     const { epoch } = state
     const selection = Selection.next(
@@ -384,7 +391,7 @@ const train = Effect.fnUntraced(function* <E>(
         augment: recipe.augmentation,
         dropLast: true,
         startAt: done,
-        // Made while the engine is at work.
+        // Prepared while the engine is busy.
         prefetch: 2,
         reuse: true
       })
@@ -423,7 +430,7 @@ const train = Effect.fnUntraced(function* <E>(
 
   const run = Effect.gen(function* () {
     if (resume !== undefined) yield* emit({ _tag: "Resumed", step: state.step, steps, epoch: state.epoch })
-    // Without a validation there is nothing to stop by.
+    // Without a validation there is nothing to decide by.
     const rule = data.validation.size > 0 ? earlyStopping : null
     while (state.epoch < epochs && !Selection.stops(rule)(state.selection)) yield* epoch
     yield* finish
@@ -431,13 +438,13 @@ const train = Effect.fnUntraced(function* <E>(
   yield* Effect.onInterrupt(run, () => Effect.ignore(save))
 }, Span.within("Trainer.fit"))
 
-/** A measure that is no finite number, or the one that decides where it is not among them. Of no examples there is nothing to be said. */
+/** The first measure that is not finite, or the deciding one if it is missing. Without examples there is nothing to say. */
 const nonFinite = ({ decides }: Task.Task, { examples, measures }: Selection.Score) =>
   examples === 0
     ? undefined
     : Object.entries({ [decides]: Number.NaN, ...measures }).find(([, value]) => !Number.isFinite(value))
 
-/** A validation's figures as a span has them. */
+/** A validation's figures, in the form that a span takes. */
 const figuresOf = (score: Selection.Score | undefined) =>
   Object.fromEntries(Object.entries(score?.measures ?? {}).map(([name, value]) => [`uninet.validation.${name}`, value]))
 
@@ -451,17 +458,17 @@ const added = (
   return out
 }
 
-/** What trains: an engine, and how it computes here. */
+/** The engine that trains, and how it computes here. */
 export interface Engine {
   /** With its version, such as `onnxruntime 1.30.0 cpu`. */
   readonly engine: string
   /** What it computes with, such as `cpu` or `webgpu`. */
   readonly device: string
-  /** How it computes on this processor, such as `blocks of 16`. Absent where there is one way. */
+  /** How it computes on this processor, such as `blocks of 16`. Absent if there is only one way. */
   readonly formulation?: string
 }
 
-/** Of the engine's line of what decides its numbers, the first part is its name; an engine that does not start says so when it is used. */
+/** The first part of the engine's description of its numerics is its name. An engine that does not start reports that when it is used. */
 const engineOf = ({ name, numerics = Effect.succeed(name) }: Runtime["Service"]): Effect.Effect<Engine> =>
   Effect.map(
     Effect.orElseSucceed(numerics, () => name),
@@ -474,17 +481,17 @@ const engineOf = ({ name, numerics = Effect.succeed(name) }: Runtime["Service"])
 
 /** How an evaluation runs. */
 export interface EvaluateOptions {
-  /** Examples per run; the figures do not depend on it. Default 128. */
+  /** Examples per run; it does not affect the figures. Default 128. */
   readonly batch?: number
-  /** Told of every few examples that are done. Default: nothing. */
+  /** Called after every few examples. Default: nothing. */
   readonly onExamples?: (count: number) => Effect.Effect<void>
-  /** The recipe's that the network was trained by. Default: pictures are not made smaller. */
+  /** From the recipe by which the network was trained. Default: pictures are not made smaller. */
   readonly imageSize?: number | null
-  /** The recipe's. Default: the pictures as they are alone. */
+  /** From the recipe. Default: only the pictures as they are. */
   readonly views?: Views.Views | undefined
 }
 
-/** What was found of a trained network on a split. */
+/** The result of evaluating a trained network on a split. */
 export type Evaluation = Session.Tallied
 
 const evaluate =
@@ -500,7 +507,7 @@ const evaluate =
       const unsound = Session.unsound(weights)
       if (unsound !== undefined)
         return yield* new NotFinite({ what: `the weight ${unsound.name}`, value: unsound.value })
-      // A larger one than there are examples only takes memory.
+      // A batch larger than the number of examples would only take memory.
       const batch = Math.min(asked, Math.max(Session.evaluationBatch, data[split].size))
       const evaluation = yield* Effect.fromResult(Model.evaluation({ batch })(Views.of(views)(network.model)))
       const programs: Record<string, Program.Program> = { evaluation }
@@ -516,21 +523,21 @@ const evaluate =
       Span.within("Trainer.evaluate", () => ({ "uninet.split": split }))
     )
 
-/** Trains and evaluates networks on the data set and the engine that its layer was given. */
+/** Trains and evaluates networks on the data set and the engine of its layer. */
 export class Trainer extends Context.Service<
   Trainer,
   {
     /**
-     * Trains from first weights drawn by the seed, or from given ones. Pictures smaller than the network's are enlarged. The same options give the same network, bit for bit,
-     * on the same machine and engine.
+     * Trains from initial weights that the seed decides, or from given ones. Pictures smaller than the network's input are enlarged. The
+     * same options give the same network, bit for bit, on the same machine and engine.
      */
     readonly fit: <E = never>(
       network: ModelSpace.Trainable,
       options: FitOptions<E>
     ) => Stream.Stream<TrainEvent, TrainError | E>
     /**
-     * Evaluates a trained network on a split, with running statistics: the measures of its task. Of no examples there are none. Fails with `NotFinite` where weights or
-     * measures are no finite numbers.
+     * Evaluates a trained network on a split, using running statistics: returns the measures of its task. Without examples there are none.
+     * Fails with `NotFinite` if weights or measures are not finite.
      */
     readonly evaluate: (
       network: Pick<ModelSpace.Trainable, "model" | "task">,
@@ -538,18 +545,18 @@ export class Trainer extends Context.Service<
       split: Dataset.SplitName,
       options?: EvaluateOptions
     ) => Effect.Effect<Evaluation, TrainError>
-    /** What it trains with. Default: not known. */
+    /** The engine it trains with. Default: not known. */
     readonly engine?: Effect.Effect<Engine>
   }
 >()("@uninet/trainer/Trainer") {
-  /** On the data set and the engine at hand. Made anew wherever it is provided, so that trainers of two data sets in one program are two. */
+  /** Uses the data set and the engine in its context. Built afresh wherever it is provided, so that two data sets in one program get two trainers. */
   static readonly layer: Layer.Layer<Trainer, never, Runtime | Dataset.Dataset> = Layer.fresh(
     Layer.effect(
       Trainer,
       Effect.gen(function* () {
         const runtime = yield* Runtime
         const dataset = yield* Dataset.Dataset
-        // Only a training that is kept, or gone on with, has a use for it.
+        // Only needed by a training that keeps checkpoints or is resumed.
         const here = yield* Effect.cached(
           Surroundings.here.pipe(
             Effect.provideService(Runtime, runtime),

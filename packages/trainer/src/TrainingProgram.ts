@@ -9,7 +9,7 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { InvalidRecipe, LossFailed, RecipeRefused } from "./TrainError.ts"
 import * as Whitening from "./Whitening.ts"
 
-/** Names of the step's inputs and outputs, beside the model's. */
+/** Names of the step's inputs and outputs, besides the model's. */
 export const names = {
   targets: "targets",
   /** A teacher's logits. */
@@ -20,13 +20,13 @@ export const names = {
   gradientNorm: "gradientNorm"
 } as const
 
-/** Whether a recipe's targets are distributions that the data makes (mixup, cutmix), and not labels. */
+/** Whether a recipe's targets are distributions made from the data (mixup, cutmix) rather than labels. */
 export const mixes = ({ mix }: Pick<Recipe.Recipe, "mix">): boolean =>
   (mix.mixup > 0 || mix.cutmix > 0) && mix.probability > 0
 
-/** What a step says besides the loss. */
+/** What a step reports besides the loss. */
 export interface Options {
-  /** Output the gradients' global norm even where the recipe does not clip by it. Default false. */
+  /** Outputs the gradients' global norm even if the recipe does not clip by it. Default false. */
   readonly gradientNorm?: boolean
 }
 
@@ -34,7 +34,7 @@ const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const invalid = (field: string, problem: string) => Result.fail(new InvalidRecipe({ field, problem }))
 
-/** Gives the recipe back where every value is within its bounds, which `make` and `all` take for granted. Fails with `InvalidRecipe`, which names the field. */
+/** Returns the recipe if every value is within its bounds, which `make` and `all` assume. Fails with `InvalidRecipe`, which names the field. */
 export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe, InvalidRecipe> =>
   Schema.decodeUnknownResult(Schema.toType(Recipe.Recipe))(recipe).pipe(
     Result.mapError(({ issue }) => {
@@ -55,7 +55,7 @@ export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe,
 const refused = (task: Task.Task, part: string, reason: string, remedy: string) =>
   new RecipeRefused({ task: task.name, part, reason, remedy })
 
-/** What a recipe asks for that the task or the model has no use for: it would be left undone without a word. */
+/** A setting of the recipe that the task or the model cannot use, and that would otherwise be ignored silently. */
 const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): RecipeRefused | undefined => {
   const { allows, mixed } = task
   if (recipe.labelSmoothing > 0 && !allows.labelSmoothing)
@@ -85,13 +85,15 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
 }
 
 /**
- * The training step of a model for a recipe's batch.
+ * The training step of a model, for a recipe's batch.
  *
- * Inputs: the model's; `targets` `[batch, ...shape]` of the task, or `[batch, classes]` distributions where the recipe mixes; `teacher`
- * `[batch, classes]`, its logits, where the recipe distils; `learningRate`; `learningRate/<prefix>` for each group, and `step` (scalars, `step` from 1); `noise/<path>` where the recipe's rates leave something to chance. Outputs: `loss`
- * (the batch's mean), what the task tells of a step by the model's names, and `gradientNorm` where asked for.
+ * Inputs: the model's; `targets` `[batch, ...shape]` of the task, or `[batch, classes]` distributions if the recipe mixes; `teacher`
+ * `[batch, classes]`, its logits, if the recipe distils; `learningRate`; `learningRate/<prefix>` for each group, and `step` (scalars,
+ * `step` from 1); `noise/<path>` if the recipe's rates require randomness. Outputs: `loss` (the batch's mean), what the task reports per
+ * step under the model's names, and `gradientNorm` if asked for.
  *
- * Fails with a `GraphError`, with `LossFailed`, or with `RecipeRefused` where the recipe asks for what the task or the model cannot do.
+ * Fails with a `GraphError`, with `LossFailed`, or with `RecipeRefused` if the recipe asks for something that the task or the model cannot
+ * do.
  *
  * @example
  * ```ts
@@ -146,7 +148,7 @@ export const make = (
           problem: `failed: ${(cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ")}`
         })
     })
-    // Of a mistake on the way to it the program tells.
+    // An earlier mistake in it is reported by the program.
     if (own.fault === undefined && own.shape.length > 0)
       return yield* Result.fail(new LossFailed({ task: task.name, problem: `is ${Shape.print(own.shape)}` }))
     const { distillation } = recipe
@@ -172,7 +174,7 @@ export const make = (
       },
       updates: [...updates, ...RunningStatistics.updates(Object.values(outputs))]
     })
-    // What is normalised by itself is 0 whatever it was: nothing before it would learn.
+    // A value normalised on its own is always 0: nothing before it would learn.
     const lonely = program.nodes
       .filter(Tensor.is("batchNorm"))
       .find(({ shape }) => Shape.size(shape) === (shape[1] ?? 1))
@@ -191,7 +193,7 @@ export const make = (
       : program
   })
 
-/** The programs of a training: for the network's own pictures, and for the smaller ones of its first epochs, by their height. */
+/** The programs of a training: for the network's own picture size, and for the smaller pictures of its first epochs, by their height. */
 export interface Programs {
   readonly training: Program.Program
   readonly smaller: ReadonlyMap<number, Program.Program>
@@ -200,7 +202,7 @@ export interface Programs {
 const shapesOf = ({ variables }: Program.Program) =>
   new Map(variables.map(({ attributes: { name }, shape }) => [name, Shape.print(shape)]))
 
-/** The first variable that two programs do not have alike, in words. */
+/** The first variable that differs between two programs, in words. */
 const unlike = (a: Program.Program, b: Program.Program): string | undefined => {
   const [ours, theirs] = [shapesOf(a), shapesOf(b)]
   const name = [...ours.keys(), ...theirs.keys()].find((each) => ours.get(each) !== theirs.get(each))
@@ -210,7 +212,7 @@ const unlike = (a: Program.Program, b: Program.Program): string | undefined => {
 /**
  * `make`, and the same step for every size of a recipe's smaller pictures (`progressive`), on the same variables.
  *
- * Fails as `make`, and with `RecipeRefused` where the network takes no smaller pictures, or has other weights for them.
+ * Fails like `make`, and with `RecipeRefused` if the network does not take smaller pictures, or has different weights for them.
  */
 export const all = (
   model: Model.Model,

@@ -1,13 +1,14 @@
 /**
- * A first convolution that whitens patches and stays so (Jordan 2024): its filters are the directions in which patches of the training pictures vary, each scaled to variance 1, and their
- * opposites. What follows learns from numbers that are alike from the first step on; the convolution's bias is trained.
+ * A first convolution that whitens patches and is then frozen (Jordan 2024): its filters are the directions in which patches of the
+ * training pictures vary, each scaled to variance 1, and their opposites. The layers after it learn from numbers of the same scale from the
+ * first step on. The convolution's bias is trained.
  */
 import type { DataError, Dataset } from "@uninet/data"
 import { Tensor, topological } from "@uninet/graph"
 import type { Recipe } from "@uninet/model-space"
 import * as Effect from "effect/Effect"
 
-/** The weight `[out, channels, height, width]` of the convolution that sees the pictures themselves; `undefined` where there is none. */
+/** The weight `[out, channels, height, width]` of the convolution applied to the pictures themselves; `undefined` if there is none. */
 export const weightOf = (outputs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor<"variable"> | undefined => {
   for (const node of topological(outputs)) {
     if (!Tensor.is("conv2d")(node) || node.attributes.groups !== 1) continue
@@ -18,7 +19,10 @@ export const weightOf = (outputs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor<"
   return undefined
 }
 
-/** The second moments of all patches of pictures `[count, channels, height, width]`, `size × size` with `size` the numbers of a patch. */
+/**
+ * The second moments of all patches of pictures `[count, channels, height, width]`: a `size × size` matrix, where `size` is the number of
+ * values in a patch.
+ */
 export const moments = (
   pictures: Float32Array,
   { channels, height, width }: Dataset.ImageShape,
@@ -52,7 +56,10 @@ export const moments = (
   return sums
 }
 
-/** The eigenvectors of a symmetric matrix, each a row, with their values, the largest first: by Jacobi's rotations, which give the same on every machine. */
+/**
+ * The eigenvectors of a symmetric matrix, one per row, with their eigenvalues, largest first: by Jacobi rotations, which give the same
+ * result on every machine.
+ */
 export const eigen = (
   symmetric: Float64Array
 ): ReadonlyArray<{ readonly value: number; readonly vector: Float64Array }> => {
@@ -92,7 +99,8 @@ export const eigen = (
 }
 
 /**
- * The first values of the filters: directions by falling variance, then their opposites; where there are more filters than both, the rest stay as they were drawn.
+ * The initial values of the filters: directions by descending variance, then their opposites. If there are more filters than that, the rest
+ * keep their drawn values.
  *
  * @example
  * ```ts
@@ -127,10 +135,10 @@ export const filters = (
   return weight
 }
 
-/** Pictures that are read at a time. */
+/** Pictures read at a time. */
 const chunk = 250
 
-/** The filters for a data set's training pictures, the first `examples` of them. */
+/** The filters for a data set's training pictures, from the first `examples` of them. */
 export const of = (
   data: Dataset.ImageDataset,
   weight: Tensor.Tensor<"variable">,
@@ -139,7 +147,7 @@ export const of = (
 ): Effect.Effect<Float32Array<ArrayBuffer>, DataError.DataError> => {
   const [out = 0, , rows = 1, columns = 1] = weight.shape
   const count = Math.min(options.examples, data.train.size)
-  // A few at a time: large pictures would take much memory together.
+  // A few at a time: large pictures together would take too much memory.
   const starts = Array.from({ length: Math.ceil(count / chunk) }, (_, i) => i * chunk)
   return Effect.map(
     Effect.reduce(

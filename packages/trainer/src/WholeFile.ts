@@ -1,14 +1,15 @@
-/** Files that are whole or not there, and on the disk when they are said to be written. */
+/** Writes files that are either whole or absent, and on disk once the write has returned. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 
-/** What the name of a file that is being written ends with. */
+/** The ending of a file's name while it is being written. */
 export const unfinished = ".part"
 
 /**
- * Brings what a folder holds to the disk: a new or renamed file is there after a power cut when its folder is. Where the system has no such thing (Windows) nothing happens.
+ * Flushes a folder to disk: a new or renamed file survives a power failure only once its folder is synced. Where the system does not
+ * support this (Windows), it does nothing.
  */
 export const syncFolder = (folder: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
@@ -18,8 +19,9 @@ export const syncFolder = (folder: string): Effect.Effect<void, never, FileSyste
   }).pipe(Effect.scoped, Effect.ignore)
 
 /**
- * Writes a file so that it is whole or not there, whatever happens in between, and on the disk when this ends: under another name, brought to the disk, and
- * renamed. (Node's `fsync` is `F_FULLFSYNC` on macOS.) Fails where the system refuses it; then an earlier file of the name is as it was.
+ * Writes a file so that it is whole or absent, whatever happens in between, and on disk when this ends: under another name, flushed to
+ * disk, and renamed. (Node's `fsync` is `F_FULLFSYNC` on macOS.) Fails if the system refuses; an earlier file of that name is then
+ * unchanged.
  *
  * @example
  * ```ts

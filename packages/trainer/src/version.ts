@@ -1,2 +1,2 @@
-/** The version of uninet that this package is of. */
+/** The version of uninet that this package belongs to. */
 export const version = "0.2.0"

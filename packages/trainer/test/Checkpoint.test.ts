@@ -75,7 +75,7 @@ describe("a checkpoint's file", () => {
           assert.include(["CheckpointUnreadable", "CheckpointVersion"], result.failure._tag)
           return
         }
-        // What stands in no tensor: the name of a variable, a digit of the description. The numbers are as they were.
+        // Anything outside the tensors: the name of a variable, a digit of the description. The numbers are unchanged.
         assert.deepStrictEqual(numbers(result.success), numbers(sample()))
       }),
       { numRuns: 300 }

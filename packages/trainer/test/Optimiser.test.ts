@@ -14,7 +14,7 @@ const linear = (variables: ReadonlyArray<Tensor.Tensor<"variable">>) =>
     .map((w) => Op.sum(Op.mul(w, Op.input(`gradient of ${w.attributes.name}`, w.shape))))
     .reduce((a, b) => Op.add(a, b))
 
-/** Takes steps with these gradients from w = [1, -2, 0.5] and gives every variable after each. */
+/** Takes steps with these gradients from w = [1, -2, 0.5] and returns every variable after each. */
 const steps = Effect.fnUntraced(function* (
   variables: ReadonlyArray<Tensor.Tensor<"variable">>,
   options: Optimiser.Options,
@@ -145,7 +145,7 @@ const flatOf = (a: Rows) => a.flat()
 const combined = (a: Rows, p: number, b: Rows, q: number): Rows =>
   a.map((row, i) => row.map((x, j) => p * x + q * b[i][j]))
 
-/** Newton–Schulz in double precision, as Muon's author has it. */
+/** Newton–Schulz in double precision, as in the code of Muon's author. */
 const orthogonalReference = (g: Rows): Rows => {
   if (g.length > g[0].length) return turned(orthogonalReference(turned(g)))
   const norm = Math.sqrt(flatOf(g).reduce((sum, x) => sum + x * x, 0)) + 1e-7
@@ -159,7 +159,7 @@ const orthogonalReference = (g: Rows): Rows => {
 }
 
 describe("Muon", () => {
-  // Two rows and six columns as a convolution's filters, and as tall a matrix.
+  // Two rows and six columns as a convolution's filters, and a matrix that is as tall.
   const wide = [
     [0.3, -1, 2, 0.5, 0.1, -0.2],
     [-0.7, 0.2, 0.1, 1, -1.5, 0.4]
@@ -181,7 +181,7 @@ describe("Muon", () => {
         w = w.map((x, i) => x * (1 - 0.1 * 0.5) - 0.1 * 0.2 * Math.sqrt(6) * direction[i])
         of("w").forEach((x, i) => assert.closeTo(x, w[i], 5e-5))
       }
-      // Singular values near 1: the rows are nearly at right angles, and nearly of length 1.
+      // Singular values near 1: the rows are nearly orthogonal, and nearly of length 1.
       const [[aa, ab], [, bb]] = times(orthogonalReference(wide), turned(orthogonalReference(wide)))
       for (const square of [aa, bb]) assert.isTrue(square > 0.4 && square < 1.5, String(square))
       assert.isBelow(Math.abs(ab), 0.3)
@@ -233,7 +233,7 @@ describe("a rate of the biases' own", () => {
           })
         )
       )
-    // As it was before there was such a rate.
+    // As before that rate existed.
     assert.strictEqual(digest({}), "106f34c8690f1b825349cbb8ab83b9ec")
     assert.notStrictEqual(digest({}), digest({ biasRate: 2 }))
   })

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
 
-/** A tracer of one's own, which keeps what it makes. */
+/** A custom tracer, which keeps the spans it makes. */
 const keeping = () => {
   const spans: Array<Tracer.Span> = []
   const tracer = Tracer.make({

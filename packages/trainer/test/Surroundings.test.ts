@@ -24,7 +24,7 @@ const runtime = (isPortable?: boolean) =>
     compile: () => Effect.die("nothing is run here")
   })
 
-/** The surroundings on a machine of such a processor. */
+/** The surroundings on a machine with such a processor. */
 const on = (arch: NodeJS.Architecture, isPortable?: boolean, isNative?: boolean) =>
   Effect.gen(function* () {
     const own = process.arch

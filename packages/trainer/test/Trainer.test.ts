@@ -141,7 +141,7 @@ describe("a training", () => {
 
   it.effect("ends early where the recipe says so", () =>
     Effect.gen(function* () {
-      // Nothing is learnt at a rate of 0: the first epoch stays the best.
+      // Nothing is learned at a rate of 0: the first epoch stays the best.
       const still = {
         ...learning,
         learningRate: 0,
@@ -162,7 +162,7 @@ describe("a training", () => {
         ...learning,
         learningRate: 1e6,
         optimiser: Optimiser.sgd(),
-        // Quiet at first.
+        // Harmless at first: the warm-up starts at 0.
         schedule: Schedule.Schedule.cases.Cosine.make({ warmup: 2, from: 0, to: 0 })
       }
       const failing = trainer.fit(network, {
@@ -176,7 +176,7 @@ describe("a training", () => {
       assert.isAtLeast(error.step, 1)
       const { checkpoint, file } = yield* store.latest
       assert.strictEqual(error.checkpoint, file)
-      // What was kept is sound, and no later than the step that spoilt it.
+      // What was saved is sound, and no later than the step that spoiled it.
       assert.isAtMost(checkpoint.state.step, error.step)
       for (const { data } of checkpoint.variables.values()) assert.isTrue(data.every(Number.isFinite))
       assert.include(error.message, "uninet train --resume here")

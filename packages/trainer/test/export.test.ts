@@ -11,7 +11,7 @@ import { Initialise } from "@uninet/trainer"
 
 const space = Result.getOrThrow(UniNetSpace.small({ image: 28, channels: 1, classes: 10 }))
 
-/** Weights and running statistics that differ from their first values everywhere. */
+/** Weights and running statistics that all differ from their initial values. */
 const someWeights = (variables: Parameters<ReturnType<typeof Initialise.values>>[0], prng: Prng.Prng) => {
   const values = Initialise.values(prng)(variables)
   for (const data of values.values()) for (let i = 0; i < data.length; i++) data[i] += 0.1 * (1 + prng.nextFloat())

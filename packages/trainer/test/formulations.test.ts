@@ -20,7 +20,7 @@ const step = Effect.fnUntraced(function* (architecture: Architecture.Architectur
   const { read, run, write } = yield* (yield* Runtime).compile({ training })
   const values = Initialise.values(prng)(training.variables)
   for (const [name, data] of values) {
-    // LayerScale starts so small that what is behind it would not show.
+    // LayerScale starts so small that nothing behind it would be visible.
     if (name.includes("gamma")) data.fill(0.5)
     if (name.endsWith("weight") && data.every((x) => x === 0)) data.fill(0.3)
   }
@@ -56,10 +56,10 @@ describe("a whole training step of a random architecture", () => {
         let near = 0
         for (const [name, reference] of gradients) {
           const found = blocked.variables.get(name) ?? new Float32Array()
-          // Some gradients are zero but for rounding, or nearly so: a bias that a batch norm later takes off again.
+          // Some gradients are zero apart from rounding, or nearly so: a bias that a batch norm later removes again.
           const scale = Math.max(largest(reference), 1e-2 * overall)
           const worst = largest(Float32Array.from(reference, (x, i) => x - found[i])) / scale
-          // A maximum that is nearly a tie may fall to another element and move what is before it.
+          // A near-tie in a maximum may go to a different element and change the gradients before it.
           assert.isBelow(worst, 0.05, `${name} of ${JSON.stringify(architecture)}`)
           if (worst < 1e-3) near++
         }

@@ -1,4 +1,4 @@
-/** A figure is told only where there is one: of finite numbers, on examples that there are, of a network that could learn. */
+/** A figure is reported only if there is one: from finite numbers, on examples that exist, for a network that could learn. */
 import { assert, describe, it } from "@effect/vitest"
 import { Dataset, Joined } from "@uninet/data"
 import { Op } from "@uninet/graph"

@@ -70,7 +70,7 @@ const finished = (all: ReadonlyArray<TrainEvent.TrainEvent>): TrainEvent.Finishe
   return last?._tag === "Finished" ? last : assert.fail("it did not finish")
 }
 
-/** What a training is refused with, before anything is compiled. */
+/** Why a training is refused, before anything is compiled. */
 const refusal = (network: ModelSpace.Trainable, changed: Partial<Recipe.Recipe> = {}) =>
   Effect.map(Effect.flip(events(network, changed)), ({ message }) => message)
 

@@ -27,7 +27,7 @@ import { architecture, layer, network, networkOf, recipe } from "./support/tiny.
 
 const evaluation = Result.getOrThrow(Model.evaluation({ batch: 2 })(network.model))
 
-/** Runs a model's evaluation on one picture of 3×4 and gives its output. */
+/** Runs a model's evaluation on one picture of 3×4 and returns its output. */
 const looked = (views: Views.Views, forward: Model.Model["forward"]) =>
   Effect.gen(function* () {
     const model = Views.of(views)({ inputs: { image: Model.input([1, 3, 4]) }, forward })
@@ -42,13 +42,13 @@ const same: Model.Model["forward"] = (_, { image }) => ({ out: image ?? Op.fill(
 
 const reflected = (i: number, n: number) => (i < 0 ? -i : i >= n ? 2 * n - 2 - i : i)
 
-/** The picture's number at a place, or what is reflected there. */
+/** The picture's number at a position, or the one reflected there. */
 const at = (row: number, column: number) => 1 + 4 * reflected(row, 3) + reflected(column, 4)
 
 const digest = (given: Recipe.Recipe) =>
   Program.digest(Result.getOrThrow(TrainingProgram.make(network.model, network.task, given)))
 
-/** Trains the tiny network, or another, to its end. */
+/** Trains the tiny network, or another one, to the end. */
 const trained = (options: Partial<FitOptions> & Pick<FitOptions, "recipe">, of = network) =>
   Effect.gen(function* () {
     const events = yield* Stream.runCollect((yield* Trainer).fit(of, { seed: 1, ...options }))
@@ -56,7 +56,7 @@ const trained = (options: Partial<FitOptions> & Pick<FitOptions, "recipe">, of =
     return last?._tag === "Finished" ? last : assert.fail()
   })
 
-/** The last weights of that. */
+/** The final weights of that training. */
 const weightsOf = (recipe: Recipe.Recipe, of = network) => Effect.map(trained({ recipe }, of), ({ weights }) => weights)
 
 /** Probabilities at a temperature of 3. */
@@ -108,7 +108,7 @@ describe("views", () => {
 describe("whitening", () => {
   const prng = Prng.fromSeed("whitening")
   const image = { channels: 2, height: 6, width: 7 }
-  /** Neighbours are alike, and so are the two channels. */
+  /** Neighbouring pixels are similar, and so are the two channels. */
   const pictures = new Float32Array(40 * 2 * 6 * 7)
   for (let i = 0; i < pictures.length; i++) pictures[i] = prng.nextNormal() + (i % 7 === 0 ? 0 : 0.8 * pictures[i - 1])
   const size = 2 * 2 * 3

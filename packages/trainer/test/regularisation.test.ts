@@ -60,7 +60,7 @@ describe("what is random in training", () => {
         .sort()
     assert.deepStrictEqual(noise({}), [])
     assert.deepStrictEqual(noise({ dropout: 0.1 }), ["noise/classifier"])
-    // The first operator block is never dropped; the module between stages is none.
+    // The first operator block is never dropped; the module between stages is not an operator block.
     assert.deepStrictEqual(noise({ stochasticDepth: 0.1 }), ["noise/blocks.2", "noise/blocks.3"])
   })
 })

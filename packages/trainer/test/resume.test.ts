@@ -15,7 +15,7 @@ const stepsPerEpoch = 5
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (fs) => fs.makeTempDirectoryScoped())
 
-/** The last event, and everything that was told. */
+/** The last event, and everything that was reported. */
 const collect = <E, R>(events: Stream.Stream<TrainEvent.TrainEvent, E, R>) =>
   Effect.map(Stream.runCollect(events), (all) => {
     const last = all.at(-1)
@@ -35,7 +35,7 @@ const same = (a: TrainEvent.Weights, b: TrainEvent.Weights, what: string) => {
   }
 }
 
-/** Ends like one that was never broken off. */
+/** Ends like one that was never interrupted. */
 const likeUninterrupted = (found: TrainEvent.Finished, reference: TrainEvent.Finished) => {
   same(found.weights, reference.weights, "weights")
   same(found.averaged?.weights ?? new Map(), reference.averaged?.weights ?? new Map(), "averages")
@@ -46,14 +46,14 @@ const likeUninterrupted = (found: TrainEvent.Finished, reference: TrainEvent.Fin
   assert.deepStrictEqual(found.validation, reference.validation)
 }
 
-/** An equal recipe whose fields stand the other way round. */
+/** An equal recipe with its fields in reverse order. */
 const turned = (recipe: Recipe.Recipe): Recipe.Recipe => ({
   ...Object.fromEntries(Object.entries(recipe).toReversed()),
   ...recipe,
   average: { warmup: true, decay: 0.9 }
 })
 
-/** What a step says that does not depend on the machine. */
+/** What a step reports that does not depend on the machine. */
 const said = (events: ReadonlyArray<TrainEvent.TrainEvent>) =>
   events.flatMap((event) =>
     event._tag === "Step"
@@ -67,7 +67,7 @@ const withFiles = Effect.provide(Layer.mergeAll(NodeFileSystem.layer, NodePath.l
 
 describe("a training that is resumed", () => {
   const points: ReadonlyArray<readonly [string, number, number]> = [
-    // What it is called, after which step it is killed, and how often it had saved itself.
+    // Its description, the step after which it is killed, and how often it had saved a checkpoint.
     ["in the middle of an epoch", stepsPerEpoch + 3, 1],
     ["between two checkpoints", stepsPerEpoch + 4, 3],
     ["in the first epoch", 2, 1],
@@ -92,7 +92,7 @@ describe("a training that is resumed", () => {
         trainer.fit(network, { recipe, seed, resume: checkpoint, checkpoints: { store } })
       )
       likeUninterrupted(finished, reference.finished)
-      // Every step that the checkpoint was before is told as it was, and those that were told twice are equal.
+      // Every step from the checkpoint on is reported as before, and the steps that were reported twice are equal.
       assert.deepStrictEqual(said(all), said(reference.all).slice(-said(all).length))
       assert.deepStrictEqual(said(before), said(reference.all).slice(0, said(before).length))
     }).pipe(Effect.scoped, Effect.provide(layer()), withFiles)
@@ -161,14 +161,14 @@ describe("a training that is resumed", () => {
   )
 })
 
-/** The store as a process that is killed after a step leaves it: later checkpoints are not written. */
+/** The store as left by a process that is killed after a step: later checkpoints are not written. */
 const frozenAfter = (store: Checkpoints.Checkpoints, step: number): Checkpoints.Checkpoints => ({
   ...store,
   save: (checkpoint) => (checkpoint.state.step > step ? Effect.succeed("lost") : store.save(checkpoint)),
   saveBest: () => Effect.succeed("lost")
 })
 
-/** Saves itself after its first step, and is ended there. */
+/** Saves a checkpoint after its first step, and is stopped there. */
 const begun = (store: Checkpoints.Checkpoints) =>
   Effect.gen(function* () {
     yield* (yield* Trainer).fit(network, { recipe, seed, checkpoints: { store, everySteps: 1 } }).pipe(
@@ -196,7 +196,7 @@ describe("a training that is gone on with under others than it began with", () =
       yield* goingOn({ ...checkpoint, identity }, store, false)
       assert.deepStrictEqual((yield* store.latest).checkpoint.identity.surroundings, [ours])
 
-      // The same number of examples, one pixel of them another.
+      // The same number of examples, with one pixel changed.
       const other = Layer.mergeAll(relabelled, OnnxRuntime.cpu())
       const elsewhere = Effect.provide(Trainer.layer.pipe(Layer.provide(other)), { local: true })
       const error = yield* Effect.flip(elsewhere(goingOn(checkpoint, store, false)))

@@ -1,6 +1,6 @@
 /**
- * Runs the steps of an `Augmentation` on one sample. Every step draws from a generator of its own, keyed by epoch, sample and
- * step, so a sample's pixels depend on seed, epoch, its index and the steps, and on nothing else.
+ * Runs the steps of an `Augmentation` on one sample. Every step draws from its own generator, keyed by epoch, sample and step, so a
+ * sample's pixels depend only on seed, epoch, its index and the steps.
  */
 import * as Elementary from "@uninet/search-space/elementary"
 import type { Augmentation, Step } from "../Augmentation.ts"
@@ -21,7 +21,7 @@ export interface Rectangle {
   readonly width: number
 }
 
-/** torchvision's `RandomResizedCrop.get_params`: ten draws, then the largest centred crop of an allowed aspect. */
+/** torchvision's `RandomResizedCrop.get_params`: ten draws, then the largest centred crop with an allowed aspect ratio. */
 export const resizedCrop = (
   step: Of<"RandomResizedCrop">,
   random: Draws.Draws,
@@ -62,12 +62,12 @@ const colorJitter = (step: Of<"ColorJitter">, random: Draws.Draws, image: Image.
 }
 
 interface Level {
-  /** 0…1: the magnitude over 10. */
+  /** 0…1: the magnitude divided by 10. */
   readonly level: number
   readonly increasing: boolean
   /** The level with a random sign. */
   readonly signed: () => number
-  /** Bytes for the places outside the image: the data set's mean. */
+  /** The bytes for positions outside the image: the data set's mean. */
   readonly fill: ReadonlyArray<number>
 }
 
@@ -118,7 +118,7 @@ const randAugment = (
   return out
 }
 
-/** The data set's mean as bytes: what stands outside an image that was moved. */
+/** The data set's mean as bytes, which fills the area outside an image that was moved. */
 export const fillOf = (mean: ReadonlyArray<number>): ReadonlyArray<number> =>
   mean.map((value) => Math.min(255, Math.round(255 * value)))
 
@@ -150,7 +150,7 @@ export const applyStep = (
   }
 }
 
-/** timm's `RandomErasing` on the normalised image at `to` of `out`: ten draws for a rectangle that fits, else none. */
+/** timm's `RandomErasing` on the normalised image at `to` of `out`: up to ten draws to find a rectangle that fits; otherwise nothing is erased. */
 const erase = (
   step: Of<"RandomErasing">,
   random: Draws.Draws,
@@ -178,7 +178,7 @@ const erase = (
   }
 }
 
-/** Every step on the 8-bit image, from `first` on. */
+/** Applies every step to the 8-bit image, from `first` on. */
 export const bytes = (
   steps: Augmentation,
   key: Draws.Key,
@@ -197,7 +197,7 @@ export const bytes = (
   return out
 }
 
-/** Every step on the normalised image at `to` of `out`. */
+/** Applies every step to the normalised image at `to` of `out`. */
 export const floats = (
   steps: Augmentation,
   key: Draws.Key,
@@ -210,7 +210,7 @@ export const floats = (
     if (step._tag === "RandomErasing") erase(step, Draws.make(key, index, i), shape, out, to)
 }
 
-/** All steps of sample `index`: reads `image`, writes the normalised result to `to` of `out`. */
+/** Applies all steps to sample `index`: reads `image`, writes the normalised result to `to` of `out`. */
 export const sample = (
   steps: Augmentation,
   key: Draws.Key,

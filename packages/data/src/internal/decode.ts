@@ -1,5 +1,5 @@
 /**
- * Decodes one image file to the bytes of a network's input, its pixels as Pillow has them. Runs in the worker threads of `decoders.ts`.
+ * Decodes one image file to the bytes of a network's input, with the same pixels as Pillow. Runs in the worker threads of `decoders.ts`.
  */
 import { readFile } from "node:fs/promises"
 import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp"
@@ -9,36 +9,34 @@ import * as Raster from "../Raster.ts"
 import * as augment from "./augment.ts"
 import * as Draws from "./draws.ts"
 
-/** One file and its place in the shared bytes. */
+/** One file and its position in the shared bytes. */
 export interface Item {
   readonly path: string
-  /** The sample's index in its split: what its augmentation is drawn by. */
+  /** The sample's index in its split, which decides its augmentation. */
   readonly index: number
   readonly offset: number
 }
 
-/** What a worker is asked for; everything in it can be posted. */
+/** A request to a worker; everything in it can be posted. */
 export interface Job {
   readonly items: ReadonlyArray<Item>
   readonly image: ImageShape
-  /** The part of the resized image that is kept, as edge over resized edge; 1 resizes to the size itself, whatever the aspect. */
+  /** The fraction of the resized image that is kept, as edge over resized edge; 1 resizes to the size itself, whatever the aspect ratio. */
   readonly cropRatio: number
-  /** Bytes for the places outside a moved image. */
+  /** The bytes for positions outside a moved image. */
   readonly fill: ReadonlyArray<number>
   readonly augmenting?: { readonly steps: Augmentation; readonly key: Draws.Key }
-  /** Where the bytes go: shared with the thread that asks. */
+  /** Where the bytes are written: shared with the requesting thread. */
   readonly out: SharedArrayBuffer
 }
 
 type ResizedCrop = Extract<Step, { readonly _tag: "RandomResizedCrop" }>
 
-// Every worker decodes one image at a time on its own thread of libvips's, and no file is read twice.
+// Every worker decodes one image at a time on a single libvips thread, and no file is read twice.
 sharp.cache(false)
 sharp.concurrency(1)
 
-/**
- * "error" refuses damaged pixels but, as Pillow, not a mere warning of the decoder's. Colour profiles are not obeyed, which Pillow does not either.
- */
+/** "error" refuses damaged pixels but, like Pillow, not a mere warning from the decoder. Colour profiles are ignored, as in Pillow. */
 const options: SharpOptions = {
   failOn: "error",
   sequentialRead: true,
@@ -46,7 +44,7 @@ const options: SharpOptions = {
   limitInputPixels: Raster.maxPixels
 }
 
-/** Whether a JPEG's frame has one or three components: grey or colour, and no inks. */
+/** Whether a JPEG's frame has one or three components: greyscale or colour, not CMYK. */
 const isLight = (jpeg: Buffer): boolean => {
   for (let at = 2; at + 9 < jpeg.length && jpeg[at] === 0xff; at += 2 + jpeg.readUInt16BE(at + 2)) {
     const marker = jpeg.readUInt8(at + 1)
@@ -56,7 +54,7 @@ const isLight = (jpeg: Buffer): boolean => {
   return false
 }
 
-/** Whether a PNG is of 8 bits or fewer, grey or RGB, and without any transparency. */
+/** Whether a PNG has 8 bits or fewer, is greyscale or RGB, and has no transparency. */
 const isOpaque = (png: Buffer): boolean => {
   if (png.length < 33 || png.readUInt8(24) > 8 || (png[25] !== 0 && png[25] !== 2)) return false
   for (let at = 33; at + 8 <= png.length; at += 12 + png.readUInt32BE(at)) {
@@ -67,7 +65,7 @@ const isOpaque = (png: Buffer): boolean => {
   return false
 }
 
-/** A file's pixels before they are resized, turned upright; `size` of them. */
+/** A file's pixels before resizing, rotated upright, and their `size`. */
 interface Opened {
   readonly pixels: Sharp
   readonly size: () => Promise<Pick<ImageShape, "height" | "width">>
@@ -78,18 +76,18 @@ const ofRaster = ({ bytes, channels, height, width }: Raster.Raster): Opened => 
   size: () => Promise.resolve({ height, width })
 })
 
-/** What sharp decodes to the pixels that Pillow has, so that they need not be held as a whole. */
+/** A file that sharp decodes to the same pixels as Pillow, so that they do not have to be held in memory as a whole. */
 const asTheyAre = (bytes: Buffer): Opened => {
   const pixels = sharp(bytes, options).autoOrient()
   return { pixels, size: async () => (await pixels.metadata()).autoOrient }
 }
 
-/** Frees sharp's pixels now; the garbage collector, which sees only a small object, would let dozens of megabytes of them wait. */
+/** Frees sharp's pixels now; the garbage collector, which sees only a small object, would leave dozens of megabytes of them waiting. */
 const release = ({ buffer }: Buffer): void => {
   if (buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 
-/** What a decoder's own spaces are kept as; any other becomes sRGB. */
+/** The colour spaces that are kept as the decoder gives them; any other becomes sRGB. */
 const spaces: Readonly<Record<string, "b-w" | "cmyk" | "grey16" | "rgb16" | undefined>> = {
   cmyk: "cmyk",
   grey16: "grey16",
@@ -97,7 +95,7 @@ const spaces: Readonly<Record<string, "b-w" | "cmyk" | "grey16" | "rgb16" | unde
   "b-w": "b-w"
 }
 
-/** The pixels of a file that Pillow reads otherwise than sharp would make them grey or RGB: with alpha, of 16 bits, of inks. */
+/** The pixels of a file that Pillow converts to grey or RGB differently from sharp: with alpha, with 16 bits, or CMYK. */
 const converted = async (bytes: Buffer, { space }: Metadata, channels: 1 | 3): Promise<Opened> => {
   const to = spaces[space] ?? "srgb"
   const deep = to === "grey16" || to === "rgb16"
@@ -118,7 +116,7 @@ const converted = async (bytes: Buffer, { space }: Metadata, channels: 1 | 3): P
   return ofRaster(raster)
 }
 
-/** Opens a file's pixels as Pillow's `convert("L" | "RGB")` gives them, though they may be RGB where grey is asked for. Rejects with what is wrong. */
+/** Opens a file's pixels as Pillow's `convert("L" | "RGB")` gives them, although they may be RGB if grey is requested. Rejects with the problem. */
 const open = async (bytes: Buffer, channels: 1 | 3): Promise<Opened> => {
   const format = Raster.formatOf(bytes)
   if (format === "bmp" || format === "gif" || format === "pnm") {
@@ -130,7 +128,7 @@ const open = async (bytes: Buffer, channels: 1 | 3): Promise<Opened> => {
   const metadata = await sharp(bytes, options).metadata()
   const { depth, hasAlpha, space } = metadata
   if (metadata.format === "svg") {
-    // Pillow reads none: a drawing is taken to be on paper.
+    // Pillow does not read SVG: a drawing is assumed to be on paper.
     const opened = asTheyAre(bytes)
     return { ...opened, pixels: opened.pixels.flatten({ background: "white" }) }
   }
@@ -138,7 +136,7 @@ const open = async (bytes: Buffer, channels: 1 | 3): Promise<Opened> => {
   return plain ? asTheyAre(bytes) : converted(bytes, metadata, channels)
 }
 
-/** Writes pixels of the image's size, channels first. */
+/** Writes pixels that already have the image's size, channels first. */
 const toBytes = async (pixels: Sharp, shape: ImageShape, out: Uint8Array): Promise<void> => {
   const { data, info } = await pixels
     .toColourspace("srgb")
@@ -146,7 +144,7 @@ const toBytes = async (pixels: Sharp, shape: ImageShape, out: Uint8Array): Promi
     .toBuffer({ resolveWithObject: true })
   const area = shape.height * shape.width
   const step = info.channels
-  // Luma of grey is the grey itself.
+  // The luma of grey is the grey itself.
   if (shape.channels === 1)
     for (let i = 0, from = 0; i < area; i++, from += step)
       out[i] = Raster.luma(data[from] ?? 0, data[from + 1] ?? 0, data[from + 2] ?? 0)
@@ -158,7 +156,7 @@ const toBytes = async (pixels: Sharp, shape: ImageShape, out: Uint8Array): Promi
   release(data)
 }
 
-/** Resizes the shorter edge to size / ratio and keeps the centre; a ratio of 1 resizes to the size itself, whatever the aspect. */
+/** Resizes the shorter edge to size / ratio and keeps the centre; a ratio of 1 resizes to the size itself, whatever the aspect ratio. */
 const centreCrop = (pixels: Sharp, to: ImageShape, ratio: number): Sharp => {
   if (ratio === 1) return pixels.resize({ height: to.height, width: to.width, fit: "fill", kernel: "cubic" })
   const height = Math.floor(to.height / ratio)
@@ -178,8 +176,8 @@ const randomCrop = async ({ pixels, size }: Opened, to: ImageShape, step: Resize
     .resize({ height: to.height, width: to.width, fit: "fill", kernel: "cubic" })
 
 /**
- * Resizes (bicubic) and centre-crops, or takes a random resized crop of the file's own pixels where the steps begin with one; then
- * the other steps.
+ * Resizes (bicubic) and centre-crops, or takes a random resized crop of the file's own pixels if the steps begin with one; then applies the
+ * other steps.
  */
 const decodeItem = async (job: Job, { index, offset, path }: Item): Promise<void> => {
   const { augmenting, cropRatio, fill, image, out } = job
@@ -205,7 +203,7 @@ export interface Bad {
   readonly reason: string
 }
 
-/** What went wrong in a line: of the system's messages without the path, which is told beside it. */
+/** The error in one line; from the system's messages the path is removed, because it is reported separately. */
 const reasonOf = (cause: unknown): string => {
   const message = cause instanceof Error ? cause.message : String(cause)
   return /exceeds pixel limit/.test(message)
@@ -213,7 +211,7 @@ const reasonOf = (cause: unknown): string => {
     : (message.split("\n")[0] ?? "").replace(/^E[A-Z]+: |, \w+ '.*'$|\.$/g, "")
 }
 
-/** Decodes the job's files, one after the other, and gives those that cannot be. */
+/** Decodes the job's files, one after another, and returns those that cannot be decoded. */
 export const decode = async (job: Job): Promise<ReadonlyArray<Bad>> => {
   const bad: Array<Bad> = []
   for (const item of job.items) {

@@ -9,22 +9,22 @@ import { Worker } from "node:worker_threads"
 import type { Bad, Item, Job } from "./decode.ts"
 import type { Reply, Request } from "./decodeWorker.ts"
 
-/** Decodes a job's files into their places in some worker; gives those that cannot be decoded. */
+/** Decodes a job's files into their positions in some worker; returns those that cannot be decoded. */
 export type Decode = (job: Job) => Effect.Effect<ReadonlyArray<Bad>>
 
-/** Jobs that a worker holds at once. sharp decodes on threads of its own, so one worker keeps several busy. */
+/** Jobs that a worker holds at once. sharp decodes on its own threads, so one worker keeps several busy. */
 const inFlight = 4
 
-/** How often a worker may die of a file that it has alone, before the file is told of as one that cannot be decoded. */
+/** How often a worker may die on a file that it has alone before the file is reported as one that cannot be decoded. */
 const attempts = 2
 
 /**
- * V8 would rather let a worker's heap grow by hundreds of megabytes than collect it, each little object holding a file's or an image's
- * bytes outside it. What a worker needs in its heap is about 12 MB, whatever the images' sizes.
+ * Each small object holds a file's or an image's bytes outside V8's heap, and V8 would let a worker's heap grow by hundreds of megabytes
+ * rather than collect them. What a worker needs on its heap is about 12 MB, whatever the images' sizes.
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
 
-/** The worker died before it was done; why, in words. */
+/** The worker died before it was done, and the reason in words. */
 interface Died {
   readonly died: string
 }
@@ -34,10 +34,10 @@ interface Lane {
   readonly waiting: Map<number, (result: ReadonlyArray<Bad> | Died) => void>
 }
 
-// Published code is JavaScript, a checkout runs TypeScript: the worker is the file of the same kind beside this one.
+// Published code is JavaScript, a checkout runs TypeScript: the worker script next to this file has the same extension.
 const script = new URL(import.meta.url.endsWith(".ts") ? "./decodeWorker.ts" : "./decodeWorker.js", import.meta.url)
 
-/** Starts a worker; `onStop` hears once when it is gone. */
+/** Starts a worker; `onStop` is called once when it is gone. */
 const open = (onStop: (lane: Lane) => void): Lane => {
   const lane: Lane = { worker: new Worker(script, { resourceLimits }), waiting: new Map() }
   const finish = (id: number, result: ReadonlyArray<Bad> | Died) => {
@@ -62,7 +62,7 @@ const open = (onStop: (lane: Lane) => void): Lane => {
 export const make = (size: number): Effect.Effect<Decode, never, Scope.Scope> =>
   Effect.gen(function* () {
     const live = new Set<Lane>()
-    /** Where files are tried that a worker may have died of, one at a time. */
+    /** A separate worker for files that a worker may have died on, one file at a time. */
     let apart: Lane | undefined
     let closed = false
     const start = () => {
@@ -121,7 +121,7 @@ export const make = (size: number): Effect.Effect<Decode, never, Scope.Scope> =>
     return (job) =>
       Effect.flatMap(permits.withPermits(1)(ask(idlest, job)), (result) =>
         "died" in result
-          ? // Of which of the files in its hands the worker died is not known.
+          ? // It is not known on which of its files the worker died.
             Effect.map(
               Effect.forEach(job.items, (item) => turn.withPermits(1)(alone(job, item, attempts))),
               (bad) => bad.flat()

@@ -1,15 +1,15 @@
 /**
  * The random numbers of one step for one sample.
  *
- * sfc32 (Chris Doty-Humphrey's small fast counting generator) over four words: two that the epoch's `Prng` drew, the sample's index
- * and the step's. Against a `Prng` split for every sample it needs no text to be hashed, and a worker thread no Effect runtime.
+ * sfc32 (Chris Doty-Humphrey's small fast counting generator) over four words: two that the epoch's `Prng` drew, the sample's index and the
+ * step's. Unlike a `Prng` split for every sample, it hashes no text, and a worker thread needs no Effect runtime.
  */
 import * as Elementary from "@uninet/search-space/elementary"
 
-/** The words that an epoch's augmentation starts from; then one that is the same in every epoch of a training, and the epoch's number. */
+/** The words that seed an epoch's augmentation, then one that is the same in every epoch of a training, and the epoch's number. */
 export type Key = readonly [high: number, low: number, steady: number, epoch: number]
 
-/** Yes in every second epoch, for half of the samples in the even ones. */
+/** True in every second epoch; for half of the samples in the even ones. */
 export const alternates = ([, , steady, epoch]: Key, sample: number, step: number): boolean =>
   make([steady, ~steady, 0, 0], sample, step).nextFloat() < 0.5 === (epoch % 2 === 0)
 
@@ -18,7 +18,7 @@ export interface Draws {
   readonly nextFloat: () => number
   /** 0 … n − 1; `n` is at most a few thousand (pixels, operations), so the remainder's bias is below 10⁻⁶. */
   readonly nextInt: (n: number) => number
-  /** Mean 0, deviation 1 (Marsaglia's polar method). */
+  /** Mean 0, standard deviation 1 (Marsaglia's polar method). */
   readonly nextNormal: () => number
 }
 
@@ -35,7 +35,7 @@ export const make = ([high, low]: Key, sample: number, step: number): Draws => {
     c = (((c << 21) | (c >>> 11)) + t) | 0
     return t >>> 0
   }
-  // Until every word has reached every bit.
+  // Until every word has affected every bit.
   for (let i = 0; i < 15; i++) next()
   const nextFloat = () => next() / 4294967296
   return {

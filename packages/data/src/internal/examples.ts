@@ -1,36 +1,37 @@
-/**
- * Examples of any kind: what they must be, and how their inputs are standardised.
- */
+/** Examples of any kind: their requirements, and how their inputs are standardised. */
 import { InvalidNumber, InvalidOption, InvalidSamples, LabelOutOfRange, type DataError } from "../DataError.ts"
 import type { Feature, Normalisation, SplitName, Values } from "../Dataset.ts"
 import * as values from "./values.ts"
 
-/** What every example of a data set is. */
+/** The kind of a data set's examples. */
 export interface Kind<Name extends string = string> {
   /** The data set's name. */
   readonly name: string
-  /** Every input's shape and element type, by the names of a model's inputs. */
+  /** The shape and element type of every input, by the names of a model's inputs. */
   readonly inputs: Readonly<Record<Name, Feature>>
-  /** Every target's shape and element type: `float32()` or `float32(n)` for regression, `int32()` for a label, `int32(height, width)` for a mask, `float32(classes)` for several labels. */
+  /**
+   * The shape and element type of every target: `float32()` or `float32(n)` for regression, `int32()` for a label, `int32(height, width)`
+   * for a mask, `float32(classes)` for several labels.
+   */
   readonly targets: Feature
   /**
-   * Names by label, where the targets are classes. Every number of an int32 target must then be the index of one (leave it out where some mean "no
-   * class"); float32 targets must have one number a class.
+   * Class names by label, if the targets are classes. Every number of an int32 target must then be the index of a class (omit `classes` if
+   * some numbers mean "no class"); float32 targets must have one number per class.
    */
   readonly classes?: ReadonlyArray<string>
   /**
-   * Inputs (float32) that are standardised: less the mean, by the deviation of the training split, per place of the first dimension of their shape (a
-   * row's columns, an image's channels). A column that is always the same becomes 0. Default: none.
+   * Inputs (float32) to standardise: the mean is subtracted, and the result divided by the standard deviation of the training split, per
+   * index of the first dimension of their shape (a row's columns, an image's channels). A constant column becomes 0. Default: none.
    */
   readonly standardise?: ReadonlyArray<Name>
 }
 
-/** A record's entries, with the names that its type has. */
+/** A record's entries, with the names that its type gives. */
 export const entries = <Name extends string, A>(record: Readonly<Record<Name, A>>): ReadonlyArray<readonly [Name, A]> =>
-  // Object.entries forgets the names' type, not the names.
+  // Object.entries loses the names' type, not the names.
   Object.entries<A>(record) as Array<[Name, A]>
 
-/** A record of the same names. */
+/** A record with the same names. */
 export const mapRecord = <Name extends string, A, B>(
   record: Readonly<Record<Name, A>>,
   change: (value: A, name: Name) => B
@@ -65,13 +66,13 @@ export const checkKind = ({ classes, inputs, standardise = [], targets }: Kind):
   return undefined
 }
 
-/** Whether every target is one label, so that parts of the split can have the classes in proportion. */
+/** Whether every target is a single label, so that parts of the split can have the classes in proportion. */
 export const isLabelled = ({ classes, targets }: Kind): boolean =>
   classes !== undefined && targets.dtype === "int32" && targets.shape.length === 0
 
 const isInt32 = (value: number): boolean => value === (value | 0)
 
-/** Example `index`'s numbers, which start at `start`: what is wrong with them, if anything. */
+/** What is wrong with the numbers of example `index`, which start at `start`, if anything. */
 export const checkNumbers = (
   kind: Kind,
   split: SplitName,
@@ -95,13 +96,13 @@ export const checkNumbers = (
   return undefined
 }
 
-/** What the numbers of all features are called, with each feature. */
+/** The label of each feature's numbers, with the feature. */
 export const features = (kind: Kind): ReadonlyArray<readonly [what: string, feature: Feature]> => [
   ...entries(kind.inputs).map(([name, feature]) => [`input ${name}`, feature] as const),
   ["target", kind.targets]
 ]
 
-/** Numbers that are not as many as a feature has. */
+/** Reports numbers that are not as many as a feature has. */
 export const wrongLength = (
   kind: Kind,
   split: SplitName,
@@ -116,7 +117,7 @@ export const wrongLength = (
     remedy: "Give one of that shape for every example"
   })
 
-/** A kind as a data set says it. */
+/** A kind in the form in which a data set describes it. */
 export const described = <Name extends string>({ classes, inputs, name, targets }: Kind<Name>) => ({
   name,
   inputs,
@@ -124,7 +125,7 @@ export const described = <Name extends string>({ classes, inputs, name, targets 
   ...(classes === undefined ? {} : { classes })
 })
 
-/** Columns of an input: the places of its shape's first dimension. */
+/** The columns of an input: the indexes of its shape's first dimension. */
 const columns = ({ shape }: Feature): number => shape[0] ?? 1
 
 /**
@@ -136,7 +137,7 @@ export const moments = (feature: Feature) => {
   const running = Array.from({ length: count }, () => ({ mean: 0, squares: 0 }))
   let seen = 0
   return {
-    /** Takes in the example that starts at `start`. */
+    /** Adds the example that starts at `start`. */
     add: (numbers: ArrayLike<number>, start: number): void => {
       for (const [place, column] of running.entries())
         for (let i = 0; i < each; i++) {
@@ -149,13 +150,13 @@ export const moments = (feature: Feature) => {
     },
     result: (): Normalisation => ({
       mean: running.map(({ mean }) => mean),
-      // A column that is always the same has no spread: 1 leaves it at zero after the mean is taken away.
+      // A constant column has no spread: 1 leaves it at zero after the mean is subtracted.
       deviation: running.map(({ squares }) => (squares === 0 ? 1 : Math.sqrt(squares / seen)))
     })
   }
 }
 
-/** Copies the example that starts at `start` to `at`, standardised where a normalisation is given. */
+/** Copies the example that starts at `start` to `at`, standardised if a normalisation is given. */
 export const write = (
   feature: Feature,
   by: Normalisation | undefined,
@@ -178,7 +179,7 @@ export const write = (
   }
 }
 
-/** Anything wrong that examples can be. */
+/** Anything that can be wrong with examples. */
 export type ExamplesError = Extract<
   DataError,
   { readonly _tag: "InvalidSamples" | "InvalidNumber" | "LabelOutOfRange" | "InvalidOption" }

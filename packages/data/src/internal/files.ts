@@ -1,6 +1,4 @@
-/**
- * Files, with errors that say which and what to do.
- */
+/** Reads files, with errors that name the file and the remedy. */
 import type * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs/promises"
@@ -35,19 +33,19 @@ const unavailable = (path: string, remedy: string) => (cause: unknown) =>
 export const read = (path: string, remedy: string): Effect.Effect<Buffer, FileUnavailable> =>
   Effect.tryPromise({ try: () => fs.readFile(path), catch: unavailable(path, remedy) })
 
-/** How many bytes a file has. */
+/** The size of a file in bytes. */
 export const sizeOf = (path: string): Effect.Effect<number, FileUnavailable> =>
   Effect.tryPromise({
     try: async () => (await fs.stat(path)).size,
     catch: unavailable(path, "Give a file that can be read")
   })
 
-/** The first `length` bytes of a gzip stream's content, or as many as it has. */
+/** The first `length` bytes of a gzip stream's content, or as many as there are. */
 const beginning = (packed: Buffer, length: number): Effect.Effect<Buffer> =>
   Effect.promise(async () => {
     const parts: Array<Buffer> = []
     let found = 0
-    // A stream that is broken gives what it has: unpacking it as a whole says what is wrong.
+    // A broken stream gives what it has: unpacking it as a whole reports what is wrong.
     await pipeline(Readable.from([packed]), createGunzip(), async (content: AsyncIterable<Buffer>) => {
       for await (const part of content) {
         parts.push(part)
@@ -58,16 +56,16 @@ const beginning = (packed: Buffer, length: number): Effect.Effect<Buffer> =>
     return Buffer.concat(parts).subarray(0, length)
   })
 
-/** How many bytes a file has, by its first `length`. */
+/** The size of a file in bytes, from its first `length` bytes. */
 export interface Sized {
   readonly length: number
   readonly sizeOf: (start: Buffer) => Effect.Effect<number, CorruptFile>
 }
 
-/** A file is held in memory as a whole: no more than 2 GiB. */
+/** A file is held in memory as a whole: at most 2 GiB. */
 const most = 2 ** 31 - 1
 
-/** A file's bytes, unpacked where its name ends in `.gz`, to no more than its own beginning says that there are. */
+/** A file's bytes, unpacked if its name ends in `.gz`, up to the size that its own header gives. */
 export const readUnzipped = Effect.fn("files.readUnzipped")(function* (
   path: string,
   remedy: string,
@@ -76,7 +74,7 @@ export const readUnzipped = Effect.fn("files.readUnzipped")(function* (
   const bytes = yield* read(path, remedy)
   if (!path.endsWith(".gz")) return bytes
   const start = yield* beginning(bytes, length)
-  // One byte more, so that what is too long is found to be.
+  // One byte more, so that content that is too long is detected.
   const maxOutputLength = start.length < length ? length : Math.min(most, (yield* sizeOf(start)) + 1)
   return yield* Effect.tryPromise({
     try: () => unzip(bytes, { maxOutputLength }),
@@ -96,7 +94,7 @@ export interface Entry {
   readonly folder: boolean
 }
 
-/** What a folder holds, sorted by name (by code unit, so the same everywhere); links count as what they point to. */
+/** The content of a folder, sorted by name (by code unit, so it is the same everywhere); links count as what they point to. */
 export const list = (path: string, remedy: string): Effect.Effect<ReadonlyArray<Entry>, FileUnavailable> =>
   Effect.tryPromise({
     try: async () => {
@@ -117,7 +115,7 @@ export const list = (path: string, remedy: string): Effect.Effect<ReadonlyArray<
     catch: unavailable(path, remedy)
   })
 
-/** The first of these names that the folder holds, as a path. */
+/** The first of these names that exists in the folder, as a path. */
 export const find = (
   folder: string,
   names: Arr.NonEmptyReadonlyArray<string>,
@@ -131,7 +129,7 @@ export const find = (
       : Effect.succeed(join(folder, found))
   })
 
-/** The lines of a text file that are not empty, or nothing where there is no such file. */
+/** The non-empty lines of a text file, or nothing if there is no such file. */
 export const lines = (path: string): Effect.Effect<ReadonlyArray<string> | undefined> =>
   read(path, "").pipe(
     Effect.map((text) =>

@@ -1,24 +1,25 @@
-/**
- * Splits that are parts of the training examples.
- */
+/** Splits taken from the training examples. */
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import { InvalidOption, InvalidSamples } from "../DataError.ts"
 import * as order from "./order.ts"
 
-/** Where a split comes from when there is none: so many examples of the training split, by seed; each class in proportion, where the targets are classes. */
+/**
+ * How to make a split if there is none: from this many examples of the training split, chosen by seed; in class proportions if the targets
+ * are classes.
+ */
 export interface Holdout {
   /** 0 leaves the split empty; `one a class` takes one of every class that has two or more. Every class keeps at least one training example. */
   readonly size: order.Size
-  /** Default 0. Where two splits are held out, the first one's decides. */
+  /** Default 0. If two splits are held out, the first one's seed decides. */
   readonly seed?: string | number
 }
 
 export const isHoldout = <S extends object>(samples: S | Holdout): samples is Holdout => "size" in samples
 
 /**
- * What is held out where nobody says how much: a tenth, or, of fewer than ten images, one a class. Fails where no class has two: a validation split
- * without images would give 0% whatever the network.
+ * The default holdout: a tenth, or one per class if there are fewer than ten images. Fails if no class has two images: a validation split
+ * without images would give 0% for every network.
  */
 export const standard = (
   source: string,
@@ -38,7 +39,7 @@ export const standard = (
   )
 }
 
-/** The parts that are taken from the training examples, and what they leave. */
+/** The parts that are taken from the training examples, and what is left. */
 export const parts = <const S extends ReadonlyArray<order.Size>>(
   random: Prng.Prng,
   labels: Int32Array,
@@ -64,7 +65,7 @@ export const parts = <const S extends ReadonlyArray<order.Size>>(
         )
   })
 
-/** The places of every split's examples among the training examples; none in a split that has examples of its own. */
+/** The positions of every split's examples among the training examples; none for a split with separate examples. */
 export const partition = (
   labels: Int32Array,
   classes: number,

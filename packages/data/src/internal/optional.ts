@@ -1,5 +1,6 @@
 /**
- * npm packages that only some data sets need: a data set and a decoder of dozens of megabytes, which are optional peers and so come only where they are asked for.
+ * npm packages that only some data sets need: a data set and a decoder of dozens of megabytes. They are optional peer dependencies, so they
+ * are only installed where they are wanted.
  */
 import * as Effect from "effect/Effect"
 import { createRequire } from "node:module"
@@ -7,7 +8,7 @@ import { FileUnavailable } from "../DataError.ts"
 
 const require = createRequire(import.meta.url)
 
-/** Where a file of an optional package is; `install` is what npm is told to install. */
+/** The path of a file in an optional package; `install` is the argument for npm to install it. */
 export const resolve = (file: string, install: string): Effect.Effect<string, FileUnavailable> =>
   Effect.try({
     try: () => require.resolve(file),
@@ -19,5 +20,5 @@ export const resolve = (file: string, install: string): Effect.Effect<string, Fi
       })
   })
 
-/** Fails where sharp, which decodes images, is not installed. */
+/** Fails if sharp, which decodes images, is not installed. */
 export const decoder: Effect.Effect<void, FileUnavailable> = Effect.asVoid(resolve("sharp", "sharp"))

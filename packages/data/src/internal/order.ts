@@ -16,13 +16,13 @@ export const identity = (n: number): Uint32Array => {
   return order
 }
 
-/** The generator of one epoch: everything drawn for it comes from here. */
+/** The generator of one epoch: everything random in the epoch comes from it. */
 export const epochRandom = (seed: string | number, epoch: number): Prng.Prng =>
   Prng.fromSeed(seed).split(`epoch/${epoch}`)
 
 /**
- * Deals `total` out in proportion to `weights`: whole numbers by the largest remainder. Ties go to the first; but those among weights that would get
- * nothing to the lowest rank, so that no class is left out for its place in the list.
+ * Divides `total` in proportion to `weights`: whole numbers by the largest remainder. Ties go to the first, except among weights that would
+ * get nothing, where they go to the lowest rank, so that no class is left out because of its position in the list.
  */
 export const proportional = (
   weights: ReadonlyArray<number>,
@@ -37,7 +37,7 @@ export const proportional = (
   })
   const rest = total - shares.reduce((sum, { count }) => sum + count, 0)
   const order = shares.toSorted((a, b) => b.remainder - a.remainder)
-  // The weights without anything change places among themselves, in every group of equal remainders.
+  // The weights that get nothing trade positions among themselves, in every group of equal remainders.
   const empty = order.filter(({ count }) => count === 0)
   const ranked = empty.toSorted((a, b) => b.remainder - a.remainder || a.rank - b.rank)
   const more = new Set(order.map((each) => (each.count === 0 ? (ranked.shift() ?? each) : each)).slice(0, rest))
@@ -47,7 +47,7 @@ export const proportional = (
 /** How many samples of every class can be taken: all but one. */
 const spare = (counts: ReadonlyArray<number>): ReadonlyArray<number> => counts.map((count) => Math.max(0, count - 1))
 
-/** The places of each label's samples. */
+/** The positions of each label's samples. */
 export const placesOf = (labels: Values, classes: number): ReadonlyArray<ReadonlyArray<number>> => {
   const places = Array.from({ length: classes }, (): Array<number> => [])
   for (const [place, label] of labels.entries()) places[label]?.push(place)
@@ -61,25 +61,25 @@ export const countsOf = (labels: Values, classes: number): ReadonlyArray<number>
   return counts
 }
 
-/** Samples that can be taken away so that every class keeps one. */
+/** How many samples can be taken so that every class keeps one. */
 export const capacity = (labels: Int32Array, classes: number): number =>
   spare(countsOf(labels, classes)).reduce((a, b) => a + b, 0)
 
-/** So many samples of a part, of every class that has any left the last one excepted. */
+/** The number of samples in a part, taken from every class that has any left to give besides its last one. */
 export type Size = number | "one a class"
 
-/** A part for every size, and what they leave. */
+/** One part for every size, and what is left. */
 export type Parts<S extends ReadonlyArray<Size>> = readonly [
   ...{ readonly [K in keyof S]: Uint32Array },
   rest: Uint32Array
 ]
 
-/** How many of every class make a part, when so many of each are left. */
+/** How many samples of every class a part gets, when this many of each are left. */
 const dealt = (left: ReadonlyArray<number>, size: Size, ranks: ReadonlyArray<number>): ReadonlyArray<number> => {
   const most = spare(left)
   if (size === "one a class") return most.map((count) => Math.min(1, count))
   const counts = Arr.zipWith(proportional(left, size, ranks), most, (count, most) => Math.min(count, most))
-  // What a class cannot give without losing its last sample, the others give.
+  // The other classes provide what a class cannot give without losing its last sample.
   const lacking = size - counts.reduce((a, b) => a + b, 0)
   if (lacking === 0) return counts
   const others = proportional(
@@ -91,8 +91,8 @@ const dealt = (left: ReadonlyArray<number>, size: Size, ranks: ReadonlyArray<num
 }
 
 /**
- * Takes `sizes` samples for every part (together at most `capacity`), each with the whole's class proportions, and leaves the remainder, with at least
- * one sample of every class, as the last part. Every part is in a seeded order, so any prefix of it is a fair sample.
+ * Takes `sizes` samples for every part (together at most `capacity`), each in the class proportions of the whole. What is left, with at
+ * least one sample of every class, is the last part. Every part is in a seeded order, so any prefix of it is a fair sample.
  */
 export const stratified = <const S extends ReadonlyArray<Size>>(
   random: Prng.Prng,
@@ -114,6 +114,6 @@ export const stratified = <const S extends ReadonlyArray<Size>>(
     )
   }
   const parts = sizes.map((size, part) => take(dealt(left(), size, ranks), `part/${part}`))
-  // `map` gives a part for every size; TypeScript does not follow it over a tuple.
+  // `map` returns one part for every size; TypeScript cannot infer that for a tuple.
   return [...parts, take(left(), "rest")] as ReadonlyArray<Uint32Array> as Parts<S>
 }

@@ -1,12 +1,10 @@
-/**
- * Bytes to normalised floats.
- */
+/** Converts bytes to normalised floats. */
 import type { ImageShape } from "../Dataset.ts"
 
-/** Values of one image. */
+/** The number of values in one image. */
 export const volume = (shape: ImageShape): number => shape.channels * shape.height * shape.width
 
-/** Per channel, the float for every byte: one look-up a value is the whole cost of normalising. */
+/** Per channel, the float for every byte: normalising costs only one look-up per value. */
 export type Tables = ReadonlyArray<Float32Array>
 
 export const tables = (mean: ReadonlyArray<number>, deviation: ReadonlyArray<number>): Tables =>
@@ -33,7 +31,7 @@ export const normalise = (
 
 const square = (x: number) => x * x
 
-/** Counts every byte value per channel, for an exact mean and standard deviation of bytes / 255. */
+/** Counts every byte value per channel, for the exact mean and standard deviation of bytes / 255. */
 export const counter = (shape: ImageShape) => {
   const area = shape.height * shape.width
   const counts = Array.from({ length: shape.channels }, () => new Float64Array(256))
@@ -57,7 +55,7 @@ export const counter = (shape: ImageShape) => {
         )
         const mean = channel.reduce((sum, count, byte) => sum + (count * byte) / 255, 0) / total
         const variance = channel.reduce((sum, count, byte) => sum + count * square(byte / 255 - mean), 0) / total
-        // A channel of one colour has no spread: 1 leaves it at zero after the mean is taken away.
+        // A channel with a single value has no spread: 1 leaves it at zero after the mean is subtracted.
         return { mean, deviation: variance === 0 ? 1 : Math.sqrt(variance) }
       })
       return { mean: channels.map((c) => c.mean), deviation: channels.map((c) => c.deviation) }

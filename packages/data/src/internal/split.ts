@@ -1,6 +1,4 @@
-/**
- * A `Split` from what can read examples by index.
- */
+/** Makes a `Split` from a source that can read examples by index. */
 import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -21,13 +19,13 @@ import type { Key } from "./draws.ts"
 import { epochRandom, identity } from "./order.ts"
 import * as values from "./values.ts"
 
-/** The steps of an epoch and the words that its examples' draws start from; can be posted to a worker. */
+/** The steps of an epoch, and the words that seed its examples' draws; can be posted to a worker. */
 export interface Augmenting {
   readonly steps: Augmentation
   readonly key: Key
 }
 
-/** Gives memory for so many numbers, which may hold an earlier batch's. */
+/** Provides memory for this many numbers, which may still hold an earlier batch's. */
 export interface Memory {
   readonly floats: (length: number) => Float32Array
   readonly ints: (length: number) => Int32Array
@@ -40,13 +38,13 @@ export interface Source<out I extends Inputs = Inputs, out T extends Values = Va
   readonly leftOut?: number
   readonly targets: Effect.Effect<T, DataError>
   readonly content?: Effect.Effect<string, DataError>
-  /** Batches to make ahead unless the caller says otherwise. */
+  /** Batches to make ahead, unless the caller says otherwise. */
   readonly prefetch: number
-  /** The data set whose examples are no images of bytes, so that they cannot be augmented. */
+  /** The name of the data set, if its examples are not images of bytes and so cannot be augmented. */
   readonly plain?: string
   /**
-   * Fetches examples (ahead of their use, where prefetching) and gives what makes them into a batch's inputs, augmented if asked.
-   * In between a source may hold them in less memory than 32-bit floats take.
+   * Fetches examples (ahead of their use, with prefetching) and returns a function that makes them into a batch's inputs, augmented if
+   * requested. In between, a source may hold them in less memory than 32-bit floats take.
    */
   readonly fetch: (
     indexes: Uint32Array,
@@ -60,7 +58,7 @@ const whole = (option: string, value: number | undefined, minimum: number) =>
     ? undefined
     : new InvalidOption({ option, value, expected: `a whole number of at least ${minimum}` })
 
-/** What is wrong with these options, if anything; `plain` is the name of a data set whose examples are no images of bytes. */
+/** What is wrong with these options, if anything; `plain` is the name of a data set whose examples are not images of bytes. */
 export const validate = (options: BatchOptions, plain?: string): InvalidOption | CannotAugment | undefined =>
   whole("batch", options.batch, 1) ??
   whole("startAt", options.startAt, 0) ??
@@ -70,7 +68,7 @@ export const validate = (options: BatchOptions, plain?: string): InvalidOption |
     ? undefined
     : new CannotAugment({ source: plain, steps: options.augment.map((step) => step._tag) }))
 
-/** What is wrong with these indexes of examples, if anything. */
+/** What is wrong with these example indexes, if anything. */
 export const outside = (name: SplitName, size: number, indexes: ReadonlyArray<number>): InvalidOption | undefined => {
   const wrong = indexes.find((index) => !Number.isSafeInteger(index) || index < 0 || index >= size)
   return wrong === undefined
@@ -82,7 +80,7 @@ export const outside = (name: SplitName, size: number, indexes: ReadonlyArray<nu
       })
 }
 
-/** The augmentation of an epoch, drawing from the epoch's generator. */
+/** The augmentation of an epoch, which draws from the epoch's generator. */
 export const augmenting = (options: BatchOptions, epoch: Prng.Prng): Augmenting | undefined => {
   if (options.augment === undefined || options.augment.length === 0) return undefined
   const draws = epoch.split("augment")
@@ -92,8 +90,8 @@ export const augmenting = (options: BatchOptions, epoch: Prng.Prng): Augmenting 
 }
 
 /**
- * Runs `make` for `from`, …, `to − 1` with results in order. While one is in use, the `ahead` next ones are being made; a failure
- * comes out in its turn, after every result before it.
+ * Runs `make` for `from`, …, `to − 1`, with results in order. While one is in use, the next `ahead` ones are being made. A failure appears
+ * in its turn, after every result before it.
  */
 export const inOrder = <A, E>(
   from: number,
@@ -124,7 +122,7 @@ export const inOrder = <A, E>(
 /** New memory every time. */
 const fresh: Memory = { floats: (length) => new Float32Array(length), ints: (length) => new Int32Array(length) }
 
-/** Arrays that are handed out again once they were given back. */
+/** Arrays that are handed out again after they were returned. */
 const shelf = <A extends Values>(make: (length: number) => A) => {
   const free: Array<A> = []
   return {
@@ -137,7 +135,7 @@ const shelf = <A extends Values>(make: (length: number) => A) => {
   }
 }
 
-/** Memory of batches that are done with. */
+/** The memory of batches that are no longer in use. */
 const pool = () => {
   const [floats, ints] = [shelf(fresh.floats), shelf(fresh.ints)]
   return {
@@ -151,16 +149,16 @@ const pool = () => {
   }
 }
 
-/** What the splits that were made here read from. */
+/** The sources of the splits that were made here. */
 const sources = new WeakMap<Split, Source>()
 
-/** Inputs of examples, and the places that these have in a batch. */
+/** Inputs of examples, and their positions in a batch. */
 interface Part {
   readonly places: ReadonlyArray<number>
   readonly inputs: Inputs
 }
 
-/** The inputs of two sources as one batch. */
+/** The inputs of two sources, combined into one batch. */
 const interleave = (one: Part, other: Part, memory: Memory): Inputs =>
   Record.intersection(one.inputs, other.inputs, (ours, theirs) => {
     const length = ours.length + theirs.length
@@ -171,7 +169,7 @@ const interleave = (one: Part, other: Part, memory: Memory): Inputs =>
     return out
   })
 
-/** One source after the other, the first one's name kept. `undefined` where a split was not made here. */
+/** One source after the other, with the first one's name. `undefined` if a split was not made here. */
 export const join = <B extends Batch>(first: Split<B>, second: Split<B>): Split<B> | undefined => {
   const [a, b] = [sources.get(first), sources.get(second)]
   if (a === undefined || b === undefined) return undefined
@@ -205,7 +203,7 @@ export const join = <B extends Batch>(first: Split<B>, second: Split<B>): Split<
       )
     }
   })
-  // Both sources are those of splits with batches of B, and what is made of them has the inputs and targets of both.
+  // Both sources belong to splits with batches of type B, and the result has the inputs and targets of both.
   return joined as Split<B>
 }
 
@@ -252,7 +250,7 @@ export const make = <I extends Inputs, T extends Values>(source: Source<I, T>): 
           (index) => fetch(index, order.slice(index * options.batch, (index + 1) * options.batch), steps, memory)
         ).pipe(
           Stream.map((finish) => {
-            // Asked for, so the one before is done with.
+            // The next batch is requested, so the one before is finished with.
             if (inUse !== undefined) giveBack(inUse)
             const made = finish()
             inUse = made.inputs

@@ -1,6 +1,4 @@
-/**
- * A `Split` from a stream of samples that is run anew for every pass.
- */
+/** A `Split` from a stream of samples that is run again for every pass. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
@@ -13,10 +11,10 @@ import * as split from "./split.ts"
 /** Samples held at once to draw the next from when shuffling, unless the caller says otherwise. */
 export const standardBuffer = 1024
 
-/** Samples at the beginning of a stream that tell it from others. */
+/** The number of samples at the beginning of a stream that identify it. */
 const contentSamples = 256
 
-/** A sample and its place in the split. */
+/** A sample and its index in the split. */
 export interface Indexed<out S> {
   readonly sample: S
   readonly index: number
@@ -30,7 +28,7 @@ export interface Options<S, I extends Inputs, T extends Values> {
   /** Gives the same `size` samples in the same order every time it is run. */
   readonly samples: Stream.Stream<S, unknown>
   readonly shuffleBuffer: number
-  /** Whether the samples are no images of bytes, so that they cannot be augmented. */
+  /** Whether the samples are not images of bytes, so that they cannot be augmented. */
   readonly plain: boolean
   /** What is wrong with a sample, if anything. */
   readonly check: (sample: S, index: number) => DataError | undefined
@@ -38,7 +36,7 @@ export interface Options<S, I extends Inputs, T extends Values> {
   readonly targets: (samples: ReadonlyArray<S>) => T
 }
 
-/** The samples with their places, checked one by one and, at the end, counted. */
+/** The samples with their indexes, each checked, and counted at the end. */
 export const checked = <S>({
   check,
   name,
@@ -71,7 +69,7 @@ export const checked = <S>({
   })
 }
 
-/** Gives a random one of up to `capacity` samples, each replaced by the next of the stream. */
+/** Emits a random one of up to `capacity` samples, and replaces each with the next from the stream. */
 const shuffled = <A, E>(stream: Stream.Stream<A, E>, prng: Prng.Prng, capacity: number): Stream.Stream<A, E> =>
   Stream.suspend(() => {
     const held: Array<A> = []
@@ -92,7 +90,7 @@ const shuffled = <A, E>(stream: Stream.Stream<A, E>, prng: Prng.Prng, capacity: 
     )
   })
 
-/** The split of a stream. An epoch runs it once; `startAt` runs it from its beginning and passes over what was done. */
+/** The split of a stream. An epoch runs it once; `startAt` runs it from its beginning and skips what was done. */
 export const make = <S, I extends Inputs, T extends Values>(options: Options<S, I, T>): Split<Batch<I, T>> => {
   const { inputs, name, plain, shuffleBuffer, size, source, targets } = options
   const stream = checked(options)
@@ -126,7 +124,7 @@ export const make = <S, I extends Inputs, T extends Values>(options: Options<S, 
       return prefetch === 0 ? made : Stream.buffer(made, { capacity: prefetch })
     })
 
-  /** A stream is not run to its end for it. */
+  /** The stream is not run to its end for this. */
   const content = Effect.map(Stream.runCollect(Stream.take(stream, contentSamples)), (samples) => {
     const { inputs, targets } = assemble(0, samples, undefined)
     const hash = createHash("sha256")
@@ -164,7 +162,7 @@ export const make = <S, I extends Inputs, T extends Values>(options: Options<S, 
   }
 }
 
-/** Checks what every data set of streams has. */
+/** Checks the options that all streamed data sets have in common. */
 export const checkOptions = (options: {
   readonly shuffleBuffer?: number
   readonly train: { readonly size: number }

@@ -3,19 +3,19 @@
  */
 import type { Feature, Values } from "../Dataset.ts"
 
-/** Numbers of one example. */
+/** How many numbers one example has. */
 export const volume = ({ shape }: Pick<Feature, "shape">): number => shape.reduce((a, b) => a * b, 1)
 
-/** New zeros of an element type. */
+/** New zeros with an element type. */
 export const zeros = (dtype: Feature["dtype"], length: number): Values =>
   dtype === "int32" ? new Int32Array(length) : new Float32Array(length)
 
-/** New zeros of the same kind as `values`. */
+/** New zeros with the element type of `values`. */
 export const like = <T extends Values>(values: T, length: number): T =>
-  // Of the constructor that `values` has, so it is a T.
+  // It has the same constructor as `values`, so it is a T.
   zeros(values instanceof Int32Array ? "int32" : "float32", length) as T
 
-/** The examples at these places, in this order. Every place has to be within `values`. */
+/** The examples at these positions, in this order. Every position has to be within `values`. */
 export const gather = <T extends Values>(values: T, places: ReadonlyArray<number> | Uint32Array, volume: number): T => {
   const out = like(values, places.length * volume)
   if (volume === 1) for (let i = 0; i < places.length; i++) out[i] = values[places[i] ?? Number.NaN] ?? Number.NaN
@@ -27,7 +27,7 @@ export const gather = <T extends Values>(values: T, places: ReadonlyArray<number
 export const copy = (from: Values, start: number, to: Values, at: number, length: number): void =>
   to.set(from.subarray(start, start + length), at)
 
-/** One array's examples and then the other's. */
+/** One array's examples followed by the other's. */
 export const concat = <T extends Values>(one: T, other: T): T => {
   const out = like(one, one.length + other.length)
   out.set(one)
@@ -35,7 +35,7 @@ export const concat = <T extends Values>(one: T, other: T): T => {
   return out
 }
 
-/** The numbers as an array of this element type: themselves where they are one already. */
+/** The numbers as an array with this element type; unchanged if they already are one. */
 export const of = (dtype: Feature["dtype"], numbers: ArrayLike<number>): Values =>
   dtype === "int32"
     ? numbers instanceof Int32Array

@@ -1,4 +1,4 @@
-/** A network's programs on an engine: steps of training, evaluation, and the whole state in and out. */
+/** A network's programs on an engine: training steps, evaluation, and saving and restoring the whole state. */
 import { type DataError, Dataset, Mix } from "@uninet/data"
 import { type Program, Shape, type Tensor } from "@uninet/graph"
 import { Average, Lookahead, type ModelSpace, Optimiser, type Recipe, type Task, Views } from "@uninet/model-space"
@@ -19,32 +19,35 @@ import type { Weights } from "../TrainEvent.ts"
 import * as TrainingProgram from "../TrainingProgram.ts"
 import * as Whitening from "../Whitening.ts"
 
-/** Examples per run of an evaluation where nothing else is said: results do not depend on it. */
+/** The default number of examples per run of an evaluation: results do not depend on it. */
 export const evaluationBatch = 128
 
-/** What a step says of itself. */
+/** What a step reports. */
 export interface Stepped {
   readonly loss: number
   readonly gradientNorm: number | null
-  /** What the task tells of the batch. */
+  /** What the task reports for the batch. */
   readonly measures: Readonly<Record<string, number>>
 }
 
 export interface Session {
-  /** One step on a batch; `step` counts from 0 and decides noise and mixing. `size`: the height of the batch's pictures, where they are smaller than the network's. */
+  /**
+   * Runs one step on a batch; `step` counts from 0 and decides noise and mixing. `size`: the height of the batch's pictures, if they are
+   * smaller than the network's.
+   */
   readonly advance: (
     batch: Dataset.Batch,
     step: number,
     learningRate: number,
     size: number | undefined
   ) => Effect.Effect<Stepped, TrainError>
-  /** The score on a split, of the weights or of their averages. */
+  /** The score on a split, of the raw weights or of their averages. */
   readonly score: (split: Dataset.Split, averaged: boolean) => Effect.Effect<Score, TrainError>
   /** All variables. */
   readonly snapshot: Effect.Effect<ReadonlyMap<string, Value>, TrainError>
-  /** The weights among a snapshot's variables, or their averages under the weights' names. */
+  /** The weights in a snapshot, or their averages under the weights' names. */
   readonly weightsIn: (variables: ReadonlyMap<string, Value>, averaged: boolean) => ReadonlyMap<string, Value>
-  /** Takes a snapshot over; fails where it is not this network's. */
+  /** Restores a snapshot; fails if it does not belong to this network. */
   readonly restore: (variables: ReadonlyMap<string, Value>) => Effect.Effect<void, TrainError>
 }
 
@@ -63,7 +66,7 @@ export const unsound = (values: Weights): { readonly name: string; readonly valu
 /** Whether every number is finite. */
 export const isSound = (values: ReadonlyMap<string, Value>): boolean => unsound(numbers(values)) === undefined
 
-/** Fills the last batch of an evaluation up to the program's size with examples of zeros, whose results are dropped. */
+/** Pads the last batch of an evaluation to the program's size with zero examples, whose results are dropped. */
 const padded = (values: Data, length: number): Data => {
   if (values.length === length) return values
   const out = values instanceof Int32Array ? new Int32Array(length) : new Float32Array(length)
@@ -71,13 +74,13 @@ const padded = (values: Data, length: number): Data => {
   return out
 }
 
-/** What a split gave, and of how many examples. */
+/** The result on a split, and the number of examples. */
 export interface Tallied extends Score {
-  /** What else the task has to say of it; `null` for nothing. */
+  /** What else the task reports; `null` for nothing. */
   readonly details: ReturnType<NonNullable<Task.Tally["details"]>> | null
 }
 
-/** Runs a split through an evaluation of so many examples. Of no examples there are no measures. */
+/** Runs a split through an evaluation with this batch size. Without examples there are no measures. */
 export const evaluate = (
   executable: Executable<string>,
   name: string,
@@ -97,7 +100,7 @@ export const evaluate = (
           Object.fromEntries(
             lengths.flatMap(([input, length]) => {
               const values = inputs[input]
-              // The engine refuses a run without it, by its name.
+              // If it is missing, the engine refuses the run and names the input.
               return values === undefined ? [] : [[input, padded(values, length)] as const]
             })
           )
@@ -114,7 +117,7 @@ export const evaluate = (
   )
 }
 
-/** What mixes the examples of a batch, where a recipe does: those of pictures with labels. */
+/** The function that mixes the examples of a batch, if a recipe asks for it: pictures with labels. */
 const mixing = Effect.fnUntraced(function* (
   task: Task.Task,
   recipe: Recipe.Recipe,
@@ -131,20 +134,20 @@ const mixing = Effect.fnUntraced(function* (
     })
   const options = { ...recipe.mix, labelSmoothing: recipe.labelSmoothing }
   return (prng: Prng.Prng, batch: Dataset.Batch): Dataset.Batch =>
-    // The data set was found to be one of labelled images, whose batches these are.
+    // The data set has been checked to consist of labelled images, so these are its batches.
     Mix.apply(prng, options, image, mixed.classes)(batch as Dataset.ImageBatch)
 })
 
 const print = (shape: Shape.Shape | undefined) => (shape === undefined ? "missing" : Shape.print(shape))
 
-/** Noise of one input: uniform in [0, 1). */
+/** Noise for one input: uniform in [0, 1). */
 const noiseOf = (input: Tensor.Tensor<"input">, prng: Prng.Prng): Float32Array => {
   const data = new Float32Array(Shape.size(input.shape))
   for (let i = 0; i < data.length; i++) data[i] = prng.nextUint32() / 4294967296
   return data
 }
 
-/** Everything that is random in a step, besides its examples: by seed and step. */
+/** Everything random in a step, besides its examples: decided by seed and step. */
 const drawn = (
   prng: Prng.Prng,
   step: number,
@@ -165,7 +168,7 @@ const pictureOf = ({ inputs }: Program.Program): Dataset.ImageShape | undefined 
   return channels === undefined || height === undefined || width === undefined ? undefined : { channels, height, width }
 }
 
-/** Compiles what a recipe needs, with first weights given or drawn by `prng`. */
+/** Compiles what a recipe needs, with initial weights that are given or drawn from `prng`. */
 export const make = Effect.fnUntraced(function* (
   { model, task }: ModelSpace.Trainable,
   recipe: Recipe.Recipe,
@@ -213,10 +216,10 @@ export const make = Effect.fnUntraced(function* (
     const wanted = new Set(evaluation.variables.map((v) => v.attributes.name))
     yield* executable.write(new Map([...options.weights].filter(([name]) => wanted.has(name))))
   }
-  // Averages begin at the first weights: without a past, all of them is what is.
+  // Averages start at the initial weights: without a history, the current weights are the average.
   if (average !== null) yield* executable.run("average", { [Average.decayName]: Float32Array.of(0) })
 
-  /** Slow weights begin at the first weights, too. */
+  /** Slow weights also start at the initial weights. */
   const lookBack = (stay: number) => executable.run("lookahead", { [Lookahead.stayName]: Float32Array.of(stay) })
   if (lookahead !== undefined) yield* lookBack(0)
 

@@ -35,7 +35,7 @@ export const dataset = (train = 88): Layer.Layer<Dataset.Dataset, DataError.Data
     test: samples(200, "test")
   })
 
-/** The same, with the labels of two training examples exchanged. */
+/** The same, with the labels of two training examples swapped. */
 export const relabelled: Layer.Layer<Dataset.Dataset, DataError.DataError> = Layer.suspend(() => {
   const train = samples(88, "train")
   const labels = Int32Array.from(train.labels)
@@ -63,7 +63,7 @@ export const architecture: Architecture.Architecture = {
   headDim: 16
 }
 
-/** An architecture's network, to be trained. */
+/** An architecture's network, ready to be trained. */
 export const networkOf = (architecture: Architecture.Architecture): ModelSpace.Trainable => {
   const {
     classes,

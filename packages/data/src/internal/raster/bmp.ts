@@ -1,5 +1,5 @@
 /**
- * Windows bitmaps, as Pillow reads them: 1, 4, 8, 16, 24 and 32 bits, palettes, run lengths and the usual masks. Alpha is dropped.
+ * Windows bitmaps, as Pillow reads them: 1, 4, 8, 16, 24 and 32 bits, palettes, run-length encoding and the usual masks. Alpha is dropped.
  */
 import { checkSize, fromIndexes, type Raster, type Undecodable, unpack } from "./raster.ts"
 
@@ -14,7 +14,7 @@ interface Header {
   readonly bits: number
   readonly compression: number
   readonly colours: number
-  /** Bytes of a palette's entry. */
+  /** Bytes per palette entry. */
   readonly entry: 3 | 4
 }
 
@@ -40,14 +40,14 @@ const headerOf = (view: DataView): Header | Undecodable => {
   }
 }
 
-/** Where the bytes of red, green and blue are in a pixel of 32 bits, by the masks. */
+/** The positions of the red, green and blue bytes in a 32-bit pixel, from the masks. */
 const order = (masks: ReadonlyArray<number>): ReadonlyArray<number> | undefined => {
   if (masks.every((mask) => mask === 0)) return [2, 1, 0]
   const places = masks.map((mask) => [0xff, 0xff00, 0xff0000, 0xff000000].indexOf(mask))
   return places.includes(-1) ? undefined : places
 }
 
-/** What run lengths stand for, from the bottom row up; `undefined` where the file ends early. */
+/** Expands run-length encoding, from the bottom row up; `undefined` if the file ends early. */
 const runs = (
   bytes: Uint8Array,
   start: number,
@@ -92,7 +92,7 @@ const runs = (
   return out
 }
 
-/** Rows of a byte a pixel. */
+/** Rows with one byte per pixel. */
 const rowsOf = (bytes: Uint8Array, width: number, height: number, start: (row: number) => number): Uint8Array => {
   const out = new Uint8Array(width * height)
   for (let y = 0; y < height; y++) out.set(bytes.subarray(start(y), start(y) + width), y * width)
@@ -107,7 +107,7 @@ const flipped = (bytes: Uint8Array, row: number): Uint8Array => {
   return out
 }
 
-/** Decodes a file that begins with `BM`. Reading beyond its end throws a RangeError, which `Raster.decode` takes for a file that is cut short. */
+/** Decodes a file that begins with `BM`. Reading beyond its end throws a RangeError, which `Raster.decode` treats as a truncated file. */
 export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const header = headerOf(view)
@@ -121,7 +121,7 @@ export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const tables = 14 + size + (masked && size === 40 ? 12 : 0)
   const given = view.getUint32(10, true)
   const inPalette = bits <= 8 ? entry * colours : 0
-  // Some writers count the palette into the header, and not into the offset.
+  // Some writers count the palette as part of the header, and not in the offset.
   const start = given === 14 + size ? given + inPalette : given === 0 ? tables + inPalette : given
   const stride = ((width * bits + 31) >> 3) & ~3
   const row = (y: number) => start + (topDown ? y : height - 1 - y) * stride

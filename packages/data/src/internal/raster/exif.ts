@@ -1,11 +1,9 @@
-/**
- * The orientation that a block of EXIF (a small TIFF file) tells.
- */
+/** The orientation in an EXIF block (a small TIFF file). */
 
-/** EXIF's tag of that name. */
+/** EXIF's tag with that name. */
 const orientationTag = 0x0112
 
-/** 1…8, and 1 where the block does not say. */
+/** 1…8; 1 if the block does not say. */
 export const orientationOf = (tiff: Uint8Array): number => {
   if (tiff.length < 14) return 1
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength)

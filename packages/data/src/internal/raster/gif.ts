@@ -1,6 +1,4 @@
-/**
- * The first frame of a GIF, as Pillow reads it: transparent pixels have the colour that the palette has for them. (Decoders that give alpha lose it.)
- */
+/** The first frame of a GIF, as Pillow reads it: transparent pixels have their palette colour. (Decoders that return alpha lose it.) */
 import { checkSize, fromIndexes, type Raster, type Undecodable } from "./raster.ts"
 
 /** The bytes of a sequence of sub-blocks, and where it ends. */
@@ -21,10 +19,10 @@ const blocks = (bytes: Uint8Array, start: number): { readonly data: Uint8Array; 
   return { data, end: end + 1 }
 }
 
-/** The indexes that LZW codes stand for; `undefined` where they are wrong or too few. */
+/** Decodes LZW codes to indexes; `undefined` if they are wrong or too few. */
 const unpacked = (data: Uint8Array, least: number, length: number): Uint8Array | undefined => {
   const [clear, stop] = [1 << least, (1 << least) + 1]
-  // A code's last index, the code before it, and how many indexes it stands for.
+  // For each code: its last index, the code before it, and how many indexes it stands for.
   const last = new Uint8Array(4096)
   const before = new Int16Array(4096)
   const lengths = new Uint16Array(4096)
@@ -49,7 +47,7 @@ const unpacked = (data: Uint8Array, least: number, length: number): Uint8Array |
     if (previous >= 0 && next < 4096) {
       before[next] = previous
       lengths[next] = (lengths[previous] ?? 0) + 1
-      // Its last index is the first of this code, or of itself, which begins as the one before.
+      // Its last index is the first index of this code; or of itself, which begins like the previous code.
       let first = code === next ? previous : code
       while (first >= clear) first = before[first] ?? 0
       last[next] = first
@@ -67,7 +65,7 @@ const unpacked = (data: Uint8Array, least: number, length: number): Uint8Array |
   return out
 }
 
-/** The rows of an interlaced image, in the order that they are stored in. */
+/** The rows of an interlaced image, in the order in which they are stored. */
 const interlaced = (height: number): ReadonlyArray<number> =>
   [
     [0, 8],
@@ -78,7 +76,7 @@ const interlaced = (height: number): ReadonlyArray<number> =>
     Array.from({ length: Math.ceil((height - first) / step) }, (_, i) => first + i * step)
   )
 
-/** Decodes a file that begins with `GIF`. Reading beyond its end throws a RangeError, which `Raster.decode` takes for a file that is cut short. */
+/** Decodes a file that begins with `GIF`. Reading beyond its end throws a RangeError, which `Raster.decode` treats as a truncated file. */
 export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const flags = view.getUint8(10)

@@ -1,5 +1,5 @@
 /**
- * PNG of every colour type and depth, as Pillow reads it. (A browser's canvas keeps neither 16 bits nor the colours of what is transparent.)
+ * PNG of every colour type and depth, as Pillow reads it. (A browser's canvas keeps neither 16 bits nor the colours of transparent pixels.)
  */
 import { orientationOf } from "./exif.ts"
 import {
@@ -13,7 +13,7 @@ import {
   unpack
 } from "./raster.ts"
 
-/** Undoes zlib's compression by the web's own streams, which Node has too; no more than `most` bytes. Fails where the data are damaged. */
+/** Decompresses zlib data with the web's own streams, which Node has too; no more than `most` bytes. Fails if the data are damaged. */
 const inflate = async (packed: Uint8Array<ArrayBuffer>, most: number): Promise<Uint8Array> => {
   const reader = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate")).getReader()
   const parts: Array<Uint8Array> = []
@@ -84,7 +84,7 @@ const depthsOf: Readonly<Record<number, ReadonlyArray<number>>> = {
   6: [8, 16]
 }
 
-/** The passes of an image: every `dx`-th column from `x`, every `dy`-th row from `y`. Adam7's, or one of everything. */
+/** The passes of an image: every `dx`-th column from `x`, every `dy`-th row from `y`. Adam7's, or a single pass over everything. */
 const passes = (interlaced: boolean) =>
   interlaced
     ? ([
@@ -98,7 +98,7 @@ const passes = (interlaced: boolean) =>
       ] as const)
     : ([[0, 0, 1, 1]] as const)
 
-/** The samples of rows that are unfiltered. */
+/** The samples in unfiltered rows. */
 const samplesOf = (
   bytes: Uint8Array,
   start: number,
@@ -121,7 +121,7 @@ const samplesOf = (
   return out
 }
 
-/** Decodes a file that begins with PNG's signature. Reading beyond its end throws a RangeError, which `Raster.decode` takes for a file that is cut short. */
+/** Decodes a file that begins with PNG's signature. Reading beyond its end throws a RangeError, which `Raster.decode` treats as a truncated file. */
 export const decode = async (bytes: Uint8Array): Promise<Raster | Undecodable> => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const header: Header = {
@@ -174,7 +174,7 @@ export const decode = async (bytes: Uint8Array): Promise<Raster | Undecodable> =
   if (colour === 3 && data instanceof Uint8Array)
     return oriented(orientation)(fromIndexes(data, palette, width, height))
   const space: Samples["space"] = colour === 0 || colour === 4 ? "grey" : "rgb"
-  // Fewer bits than 8 are spread over the whole range.
+  // Depths below 8 bits are scaled to the full range.
   if (depth < 8) for (let i = 0; i < data.length; i++) data[i] = (data[i] ?? 0) * (255 / ((1 << depth) - 1))
   return oriented(orientation)(fromSamples({ space, bands, height, width, data }))
 }

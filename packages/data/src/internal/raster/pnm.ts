@@ -1,6 +1,4 @@
-/**
- * The portable bitmaps, graymaps and pixmaps of Netpbm (P1…P6), as Pillow reads them.
- */
+/** Netpbm's portable bitmaps, graymaps and pixmaps (P1…P6), as Pillow reads them. */
 import { checkSize, fromSamples, type Raster, type Undecodable, unpack } from "./raster.ts"
 
 const isSpace = (byte: number) => byte === 32 || (byte >= 9 && byte <= 13)
@@ -8,7 +6,7 @@ const newline = 10
 const carriageReturn = 13
 const hash = 35
 
-/** The whole numbers of a text, one after the other, comments passed over; `undefined` for what is none, or at the end. */
+/** The whole numbers in a text, one after the other, skipping comments; `undefined` at the end and for anything that is not a number. */
 const reader = (bytes: Uint8Array, start: number) => {
   let at = start
   const skip = () => {
@@ -28,13 +26,13 @@ const reader = (bytes: Uint8Array, start: number) => {
       }
       return value
     },
-    /** One 0 or 1, which need no space between them. */
+    /** A single 0 or 1; no space is needed between them. */
     bit: (): number | undefined => {
       skip()
       const bit = (bytes[at++] ?? 0) - 48
       return bit === 0 || bit === 1 ? bit : undefined
     },
-    /** Where the data begin: after one space. */
+    /** Where the data begin: after a single space. */
     data: () => at + 1
   }
 }
@@ -76,10 +74,10 @@ export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const bands = kind === 3 || kind === 6 ? 3 : 1
   const start = read.data()
   const size = most > 255 ? 2 : 1
-  // The shortest text of a number is a digit and a space.
+  // The shortest text for a number is one digit and a space.
   const least = kind <= 3 ? 2 * bands * pixels - 1 : bands * pixels * size
   if ((kind <= 3 ? bytes.length - start + 1 : bytes.length - start) < least) return damaged
-  // Grey of more than 8 bits is so for Pillow too.
+  // Pillow, too, keeps more than 8 bits for greyscale only.
   const deep = most > 255 && bands === 1
   const scale = deep ? 65535 : 255
   const data = deep ? new Uint16Array(pixels) : new Uint8Array(bands * pixels)

@@ -1,9 +1,9 @@
 /**
- * Pixels as rows of interleaved bytes, and Pillow's arithmetic on them. Nothing here, nor in the modules beside it, needs Node: the browser's page runs
- * the same files.
+ * Pixels as rows of interleaved bytes, and Pillow's arithmetic on them. Nothing here or in the neighbouring modules needs Node: the browser
+ * page runs the same files.
  */
 
-/** An image of grey (1) or RGB (3) bytes: `[height, width, channels]`. */
+/** An image of greyscale (1) or RGB (3) bytes: `[height, width, channels]`. */
 export interface Raster {
   readonly channels: 1 | 3
   /** Pixels. */
@@ -13,12 +13,12 @@ export interface Raster {
   readonly bytes: Uint8Array
 }
 
-/** A file that gives no pixels, and why. */
+/** A file that gives no pixels, and the reason. */
 export interface Undecodable {
   readonly reason: string
 }
 
-/** Pixels that an image may have at most: where Pillow takes a file for a decompression bomb. */
+/** The most pixels an image may have: where Pillow considers a file a decompression bomb. */
 export const maxPixels = 178_956_970
 
 /** What is wrong with an image's size, if anything. */
@@ -33,7 +33,7 @@ export const checkSize = (width: number, height: number): Undecodable | undefine
 export const luma = (red: number, green: number, blue: number): number =>
   (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
 
-/** The raster in so many channels: grey is the pixels' luma, RGB of grey is three times the same. */
+/** The raster with this many channels: grey is the pixels' luma, RGB from grey has the same value three times. */
 export const withChannels =
   (channels: 1 | 3) =>
   (raster: Raster): Raster => {
@@ -47,11 +47,11 @@ export const withChannels =
     return { channels, height, width, bytes: out }
   }
 
-/** What a decoder gives: `depth` is 8 or 16 bits, `bands` of them a pixel, interleaved. */
+/** A decoder's output: `depth` is 8 or 16 bits, with `bands` values per pixel, interleaved. */
 export interface Samples {
-  /** `cmyk`: 255 is all ink. */
+  /** `cmyk`: 255 is full ink. */
   readonly space: "grey" | "rgb" | "cmyk"
-  /** Numbers of each pixel. */
+  /** Values per pixel. */
   readonly bands: number
   /** Pixels. */
   readonly height: number
@@ -67,8 +67,8 @@ const product = (a: number, b: number): number => {
 }
 
 /**
- * Samples as Pillow's `convert("L" | "RGB")` gives them: alpha is dropped, the high byte of 16 bits kept; but grey of 16 bits without alpha is cut off at
- * 255, and ink takes light away by multiplication.
+ * Samples as Pillow's `convert("L" | "RGB")` gives them: alpha is dropped and the high byte of 16 bits is kept; but 16-bit greyscale
+ * without alpha is clipped at 255, and inks darken by multiplication.
  */
 export const fromSamples = ({ bands, data, height, space, width }: Samples): Raster => {
   const pixels = height * width
@@ -97,7 +97,7 @@ export const fromSamples = ({ bands, data, height, space, width }: Samples): Ras
   return { channels: 3, height, width, bytes }
 }
 
-/** RGB by palette: `palette` has three bytes an index; what is not in it is black. */
+/** RGB from a palette: `palette` has three bytes per index; indexes outside it are black. */
 export const fromIndexes = (indexes: Uint8Array, palette: Uint8Array, width: number, height: number): Raster => {
   const bytes = new Uint8Array(3 * indexes.length)
   for (let i = 0; i < indexes.length; i++)
@@ -105,7 +105,7 @@ export const fromIndexes = (indexes: Uint8Array, palette: Uint8Array, width: num
   return { channels: 3, height, width, bytes }
 }
 
-/** The raster turned and mirrored as EXIF's orientation (1…8) says that it is to be looked at; any other number changes nothing. */
+/** The raster rotated and mirrored for viewing, as EXIF's orientation (1…8) says; any other number changes nothing. */
 export const oriented =
   (orientation: number) =>
   (raster: Raster): Raster => {
@@ -125,7 +125,7 @@ export const oriented =
     return { channels, height: h, width: w, bytes: out }
   }
 
-/** The values of `bits` bits (1, 2, 4) that rows of bytes hold, row by row, highest bits first. */
+/** The values with `bits` bits (1, 2, 4) in rows of bytes, row by row, highest bits first. */
 export const unpack = (
   bytes: Uint8Array,
   bits: number,
