@@ -1,4 +1,4 @@
-/** The page: a model, an image, and what the one takes the other for. `?model=…&image=…` loads both. */
+/** The page: a model, an image, and the model's classification of it. `?model=…&image=…` loads both. */
 import { classify, draw, open, rasterOf } from "./uninet.js"
 
 const at = (id) => document.getElementById(id)
@@ -35,7 +35,7 @@ const useImage = async (blob) => {
   await show()
 }
 
-/** Says what went wrong where a person looks. */
+/** Shows errors on the page. */
 const said = (action) => (value) => {
   at("error").textContent = ""
   return action(value).catch((error) => {

@@ -3,7 +3,8 @@
  *
  *     node packages/export/browser/serve.ts [folder] [--port 8080]
  *
- * `http://localhost:8080/?model=files/digits.onnx&image=files/seven.png` classifies at once. Everything is local: the page asks for nothing outside.
+ * `http://localhost:8080/?model=files/digits.onnx&image=files/seven.png` classifies at once. Everything is local: the page makes no
+ * requests to other machines.
  */
 import { constants } from "node:fs"
 import { open, realpath } from "node:fs/promises"
@@ -14,10 +15,10 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 
 const page = fileURLToPath(new URL(".", import.meta.url))
-/** The package that reads pictures in Node: its modules without Node's run in the page, their types taken out. */
+/** The package that reads pictures in Node: its modules that do not use Node run in the page, with their types removed. */
 const { resolve: whereIs } = createRequire(import.meta.url)
 const data = dirname(whereIs("@uninet/data"))
-/** What they take from elsewhere; the page's import map knows it by this name. */
+/** The package that they import; the page's import map knows it by this name. */
 const elementary = dirname(whereIs("@uninet/search-space/elementary"))
 const ort = dirname(whereIs("onnxruntime-web"))
 
@@ -34,7 +35,7 @@ const types: Readonly<Record<string, string>> = {
   ".avif": "image/avif"
 }
 
-/** A folder of the site, and the name of a file in it; `undefined` where the request is for none. */
+/** A folder of the site, and the name of a file in it; `undefined` if the request is for neither. */
 const wanted = (url: string, files: string): readonly [folder: string, name: string] | undefined => {
   if (!url.startsWith("/")) return undefined
   try {
@@ -46,12 +47,12 @@ const wanted = (url: string, files: string): readonly [folder: string, name: str
     if (first === "files") return [files, rest.join("/")]
     return [page, first || "index.html"]
   } catch {
-    // Such as `/%`, which is no text.
+    // Such as `/%`, which cannot be decoded.
     return undefined
   }
 }
 
-/** The bytes of a file in a folder: of an ordinary one that lies there, wherever links lead. A pipe is not waited for. */
+/** The bytes of a file in a folder: only of a regular file that really is in it, after following links. Does not wait on a pipe. */
 const contentOf = async (folder: string, name: string): Promise<Buffer | undefined> => {
   const file = resolve(folder, name)
   if (!file.startsWith(`${resolve(folder)}${sep}`)) return undefined
@@ -65,7 +66,7 @@ const contentOf = async (folder: string, name: string): Promise<Buffer | undefin
   }
 }
 
-/** Names that only this machine has for itself: by any other one a page from elsewhere could have sent its reader's browser here. */
+/** Names that only this machine has for itself: with any other name, a foreign page could have sent the user's browser here. */
 const isOurs = ({ headers: { host = "" } }: IncomingMessage) => /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host)
 
 interface Answer {
@@ -89,7 +90,7 @@ const answer = async (request: IncomingMessage, files: string): Promise<Answer> 
   return { status: 200, type, content: isTyped ? stripTypeScriptTypes(bytes.toString("utf8")) : bytes }
 }
 
-/** Serves on this machine only, and to it alone; port 0 takes any that is free. Whatever is asked, it goes on. */
+/** Serves only on this machine and only to it; port 0 takes any free port. No request can stop it. */
 export const serve = (files: string, port: number): Promise<Server> => {
   const server = createServer((request, response) => {
     void answer(request, files)

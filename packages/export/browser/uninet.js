@@ -1,18 +1,18 @@
 /**
- * An ONNX file of `uninet export` in onnxruntime-web. Nothing here knows the network: all that is needed stands in the file's metadata. A picture's
- * pixels are what `@uninet/data` makes of it in Node, by the same code (`data/` is that package).
+ * An ONNX file from `uninet export` in onnxruntime-web. Nothing here knows the network: everything needed is in the file's metadata. A
+ * picture's pixels are the same as those that `@uninet/data` gives in Node, because the same code runs (`data/` is that package).
  */
 import * as Pixels from "./data/Image.ts"
 import * as Raster from "./data/Raster.ts"
 import * as ort from "./ort/ort.wasm.min.mjs"
 
 ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href
-// More would need the page to be isolated from other origins.
+// More threads would require the page to be isolated from other origins.
 ort.env.wasm.numThreads = 1
 
 const text = new TextDecoder()
 
-/** The fields of a protobuf message: numbers, and bytes for texts and messages. */
+/** The fields of a protobuf message: numbers, and bytes for strings and messages. */
 function* fields(bytes) {
   let at = 0
   const varint = () => {
@@ -35,7 +35,7 @@ function* fields(bytes) {
   }
 }
 
-/** A model's metadata (field 14 of onnx.proto's ModelProto), which onnxruntime-web does not show. */
+/** A model's metadata (field 14 of onnx.proto's ModelProto), to which onnxruntime-web gives no access. */
 export const metadataOf = (file) => {
   const entries = {}
   for (const [tag, value] of fields(file))
@@ -46,7 +46,7 @@ export const metadataOf = (file) => {
   return entries
 }
 
-/** What the metadata say of a network that takes a picture and tells classes apart; `undefined` of any other. */
+/** The card in the metadata of a network that takes a picture and classifies it; `undefined` for any other. */
 const cardOf = ({ classes, cropRatio = 1, deviation, inputs, mean, outputs, picture }) => {
   if ([classes, deviation, inputs, mean, outputs, picture].includes(undefined)) return undefined
   const names = JSON.parse(classes)
@@ -76,9 +76,9 @@ export const open = async (file) => {
   return { card, metadata, session: await ort.InferenceSession.create(file, { executionProviders: ["wasm"] }) }
 }
 
-/** The pixels of what a browser decodes, red, green, blue and alpha, as they are in the file. */
+/** The pixels that a browser decodes, red, green, blue and alpha, as they are in the file. */
 const decoded = async (blob) => {
-  // As Pillow: turned upright, and no colour profile obeyed.
+  // As in Pillow: rotated upright, and ignoring colour profiles.
   const bitmap = await createImageBitmap(blob, {
     imageOrientation: "from-image",
     premultiplyAlpha: "none",
@@ -98,7 +98,7 @@ const ofCanvas = (width, height, draw) => {
   return canvas.getImageData(0, 0, width, height).data
 }
 
-/** By way of a texture, where there are any so large: a canvas keeps no colour of what is transparent. */
+/** Through a texture, if textures of that size exist: a canvas does not keep the colours of transparent pixels. */
 const ofTexture = (bitmap) => {
   const gl = new OffscreenCanvas(1, 1).getContext("webgl2")
   if (gl === null || Math.max(bitmap.width, bitmap.height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) return undefined
@@ -118,7 +118,7 @@ const ofTexture = (bitmap) => {
   return data
 }
 
-/** A drawing, on white: Pillow reads none. */
+/** Draws an SVG on white: Pillow does not read any. */
 const drawn = async (blob) => {
   const picture = new Image()
   picture.src = URL.createObjectURL(blob)
@@ -132,7 +132,7 @@ const drawn = async (blob) => {
   return { height, width, data }
 }
 
-/** A file's pixels as Pillow reads them, and so uninet: of a blob, `{ channels, height, width, bytes }`, interleaved. */
+/** A blob's pixels as Pillow, and therefore uninet, reads them: `{ channels, height, width, bytes }`, interleaved. */
 export const rasterOf = async (blob) => {
   const bytes = new Uint8Array(await blob.arrayBuffer())
   const format = Raster.formatOf(bytes)
@@ -148,7 +148,7 @@ export const rasterOf = async (blob) => {
   return Raster.fromSamples({ space: "rgb", bands: 4, height, width, data })
 }
 
-/** Shows a raster on a canvas: what the network is given, whatever the browser would make of the file. */
+/** Shows a raster on a canvas: what the network is given, however the browser itself would show the file. */
 export const draw = (canvas, raster) => {
   const { bytes, height, width } = Raster.withChannels(3)(raster)
   const pixels = new ImageData(width, height)
@@ -160,7 +160,7 @@ export const draw = (canvas, raster) => {
   canvas.getContext("2d").putImageData(pixels, 0, 0)
 }
 
-/** Rows of interleaved bytes as an image with a plane for each channel. */
+/** Rows of interleaved bytes as an image with one plane per channel. */
 const planes = ({ bytes, channels, height, width }) => {
   const area = height * width
   const out = new Uint8Array(bytes.length)
@@ -168,19 +168,19 @@ const planes = ({ bytes, channels, height, width }) => {
   return { channels, height, width, bytes: out }
 }
 
-/** The middle of an image that is far longer one way than what is made of it, the rest of which would be resized for nothing. */
+/** The middle of an image that is much longer in one direction than the result; resizing the rest would be wasted work. */
 const middle = (image, h, w) => {
   const height = Math.min(image.height, Math.ceil((4 * h * image.width) / w))
   const width = Math.min(image.width, Math.ceil((4 * w * image.height) / h))
   return Pixels.crop((image.height - height) >> 1, (image.width - width) >> 1, height, width)(image)
 }
 
-/** An image as the network takes it: grey where the network is, resized, cropped to its centre, normalised. As in `@uninet/data`. */
+/** An image in the form that the network takes: grey where the network is, resized, centre-cropped, normalised. As in `@uninet/data`. */
 export const inputOf = ({ image: { channels, height, width }, mean, deviation, cropRatio }, raster, invert = false) => {
   const whole = planes(Raster.withChannels(channels === 1 ? 1 : 3)(raster))
   const [h, w] = cropRatio === 1 ? [height, width] : [Math.floor(height / cropRatio), Math.floor(width / cropRatio)]
   const given = cropRatio === 1 ? whole : middle(whole, h, w)
-  // The shorter edge becomes the size, and what is longer is cut off on both sides.
+  // The shorter edge becomes the size, and the longer one is cropped on both sides.
   const scale = Math.max(h / given.height, w / given.width)
   const [tall, wide] = cropRatio === 1 ? [h, w] : [given.height, given.width].map((edge) => Math.round(edge * scale))
   const resized = Pixels.resize(Math.max(h, tall), Math.max(w, wide))(given)
@@ -194,7 +194,7 @@ export const inputOf = ({ image: { channels, height, width }, mean, deviation, c
   })
 }
 
-/** Labels and probabilities of a picture that `rasterOf` read, most likely first. */
+/** Labels and probabilities of a picture read by `rasterOf`, most likely first. */
 export const classify = async ({ card, session }, raster, { invert = false } = {}) => {
   const { channels, height, width } = card.image
   const input = new ort.Tensor("float32", inputOf(card, raster, invert), [1, channels, height, width])

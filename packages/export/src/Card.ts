@@ -1,47 +1,47 @@
 /**
- * The card of a network: what a person or program that has nothing but its file needs to use it, as text by name. It travels in the metadata of ONNX
- * and safetensors files and as constants in a PyTorch module.
+ * The card of a network: everything that a person or program needs to use it, given nothing but its file, as text by name. The card is
+ * stored in the metadata of ONNX and safetensors files, and as constants in a PyTorch module.
  */
 import type { GraphError } from "@uninet/graph"
 import { Model } from "@uninet/nn"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** How the files of pictures become an input. */
+/** How image files become an input. */
 export interface Picture {
-  /** Its name; `[channels, height, width]`. */
+  /** The input's name; its shape is `[channels, height, width]`. */
   readonly input: string
   /** Per channel: the network takes `(byte / 255 - mean) / deviation`. */
   readonly mean: ReadonlyArray<number>
   readonly deviation: ReadonlyArray<number>
-  /** The part of a resized picture's edge that the centre crop keeps; 1 resizes to the network's size itself, whatever the aspect. */
+  /** The fraction of a resized picture's edge that the centre crop keeps; 1 resizes to the network's size itself, whatever the aspect ratio. */
   readonly cropRatio: number
 }
 
-/** What a file says of the network in it. */
+/** What a file says about the network in it. */
 export interface Card {
-  /** What the network is, as its author's program keeps it. */
+  /** The network's definition, as its author's program stores it. */
   readonly network: Schema.Json
-  /** The same in a line, for people. */
+  /** The same on one line, for people. */
   readonly line: string
   /** For one example. */
   readonly inputs: Model.Ports
   readonly outputs: Model.Ports
-  /** The task that it was made for. */
+  /** The task it was made for. */
   readonly task: string
-  /** Class names, by the index of their logit; `null` where it does not tell classes apart. */
+  /** Class names, by the index of their logit; `null` if the network is not a classifier. */
   readonly classes: ReadonlyArray<string> | null
-  /** `null` where no input is a picture. */
+  /** `null` if no input is a picture. */
   readonly picture: Picture | null
-  /** Where the network comes from, as far as it is known: `run`, `trial`, `seed`, `dataset`, measures, … */
+  /** The network's origin, as far as it is known: `run`, `trial`, `seed`, `dataset`, measures, … */
   readonly provenance: Readonly<Record<string, string>>
 }
 
-/** What has to be said of a network besides what it takes and gives. */
+/** What a card says about a network besides its inputs and outputs. */
 export type Told = Pick<Card, "line" | "task"> & Partial<Pick<Card, "network" | "classes" | "picture" | "provenance">>
 
 /**
- * The card of a network, its inputs and outputs as the model has them.
+ * The card of a network, with its model's inputs and outputs.
  *
  * @example
  * ```ts
@@ -80,7 +80,7 @@ const make = (
 
 export { make as of }
 
-/** A card whose inputs or outputs are not its network's. */
+/** A card's inputs or outputs are not its network's. */
 export class CardMismatch extends Schema.TaggedError<CardMismatch>()("CardMismatch", {
   says: Schema.String,
   has: Schema.String
@@ -90,11 +90,11 @@ export class CardMismatch extends Schema.TaggedError<CardMismatch>()("CardMismat
   }
 }
 
-/** Ports by name, whatever their order. */
+/** Ports by name, in a fixed order. */
 const sorted = (ports: Model.Ports): Model.Ports =>
   Object.fromEntries(Object.entries(ports).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-/** Whether a card speaks of the inputs and outputs that its network has. */
+/** Whether a card describes the inputs and outputs that its network has. */
 export const fits =
   (model: Model.Model) =>
   (card: Card): Result.Result<void, CardMismatch | GraphError> =>
@@ -107,7 +107,7 @@ export const fits =
       return Result.succeed(undefined)
     })
 
-/** A file that does not say how its network is used. */
+/** A file does not say how its network is used. */
 export class NoCard extends Schema.TaggedError<NoCard>()("NoCard", {
   /** The entry that is missing or damaged: `classes`, `mean`, … */
   entry: Schema.String
@@ -166,14 +166,14 @@ export const toMetadata = (card: Card): Readonly<Record<string, string>> => ({
       })
 })
 
-/** What metadata say besides how the network is used. */
+/** The metadata entries that do not describe how the network is used. */
 export const provenanceOf = (metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
   Object.fromEntries(Object.entries(metadata).filter(([name]) => !own.includes(name)))
 
 /**
- * The card that a file's metadata hold. Without `cropRatio`, pictures are resized whole.
+ * The card in a file's metadata. Without `cropRatio`, the whole picture is resized.
  *
- * Fails with `NoCard` where an entry is missing or does not fit the others.
+ * Fails with `NoCard` if an entry is missing or does not fit the others.
  */
 export const fromMetadata = (metadata: Readonly<Record<string, string>>): Result.Result<Card, NoCard> =>
   Result.gen(function* () {
@@ -185,7 +185,7 @@ export const fromMetadata = (metadata: Readonly<Record<string, string>>): Result
     const has = (name: string) => metadata[name] !== undefined
     const inputs = yield* entry("inputs", json.ports)
     const outputs = yield* entry("outputs", json.ports)
-    // Classes are the places of an output's first axis.
+    // Classes are the indexes of an output's first axis.
     const tells = (names: ReadonlyArray<string>) =>
       Object.values(outputs).some(({ shape }) => shape[0] === names.length)
     const input = has("picture")

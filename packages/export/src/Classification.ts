@@ -1,5 +1,5 @@
 /**
- * Logits as what a person wants to know.
+ * Logits in a form that people can read.
  *
  * @example
  * ```ts
@@ -12,7 +12,7 @@
  */
 import * as Elementary from "@uninet/search-space/elementary"
 
-/** A class that a network takes an example for. */
+/** A class, and how likely it is. */
 export interface Likely {
   readonly label: string
   /** Between 0 and 1. */

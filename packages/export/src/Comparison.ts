@@ -1,14 +1,14 @@
-/** How far what one form of a network gives is from what another gives. */
+/** How far the outputs of one form of a network are from another's. */
 import type { Model } from "@uninet/nn"
 import * as Examples from "./Examples.ts"
 
-/** How far outputs are from those that they should be. */
+/** How far outputs are from the reference. */
 export interface Comparison {
-  /** How many were compared. */
+  /** How many examples were compared. */
   readonly examples: number
-  /** The largest, over the outputs, of max |Δ| over all examples divided by the largest |value| of the reference. */
+  /** For each output, max |Δ| over all examples divided by the largest |value| of the reference; the largest of these. */
   readonly worst: number
-  /** Examples whose largest output is the reference's, where an output is a row of logits; else `null`. */
+  /** The number of examples whose largest logit is the same as the reference's, if an output is a row of logits; otherwise `null`. */
   readonly sameTop1: number | null
 }
 
@@ -22,7 +22,7 @@ export const argMax = (row: ArrayLike<number>): number => {
   return best
 }
 
-/** max |Δ| over the largest of the reference. A NaN is infinitely far. */
+/** max |Δ| divided by the reference's largest |value|. A NaN counts as infinitely far. */
 const distance = (found: Float32Array, reference: Float32Array): number => {
   if (found.length !== reference.length) return Infinity
   let difference = 0
@@ -36,7 +36,10 @@ const distance = (found: Float32Array, reference: Float32Array): number => {
   return largest === 0 ? difference : difference / largest
 }
 
-/** Compares outputs with a reference's. `logits`: the output whose rows are logits. Another length, and what one of the two lacks, is infinitely far. */
+/**
+ * Compares outputs with a reference. `logits`: the output whose rows are logits. An output with a different length, or one that either side
+ * lacks, counts as infinitely far.
+ */
 export const of = (
   ports: Model.Ports,
   found: Examples.Outputs,

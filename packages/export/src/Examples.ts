@@ -1,5 +1,5 @@
 /**
- * Examples that a network is given, and what it gives of them: numbers by the names of its inputs and outputs.
+ * A network's inputs and outputs for some examples: numbers by the names of its inputs and outputs.
  *
  * @example
  * ```ts
@@ -24,24 +24,24 @@ import type { Model } from "@uninet/nn"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 
-/** Numbers of an input or an output, in row-major order, one example after another. */
+/** The numbers of an input or an output, in row-major order, one example after another. */
 export type Values = Float32Array | Int32Array
 
 /** Examples for a network, by the names of its inputs. */
 export interface Examples {
-  /** How many there are. */
+  /** The number of examples. */
   readonly size: number
-  /** By the inputs' names: `[size, ...shape]`. */
+  /** By input name: `[size, ...shape]`. */
   readonly inputs: Readonly<Record<string, Values>>
 }
 
-/** By the outputs' names: `[size, ...shape]`. */
+/** By output name: `[size, ...shape]`. */
 export type Outputs = Readonly<Record<string, Float32Array>>
 
-/** Numbers of one example. */
+/** The number of values in one example. */
 export const volume = ({ shape }: Model.Port): number => shape.reduce((n, length) => n * length, 1)
 
-/** Examples that a network cannot take. */
+/** A network cannot take these examples. */
 export class ExamplesMismatch extends Schema.TaggedError<ExamplesMismatch>()("ExamplesMismatch", {
   input: Schema.String,
   takes: Schema.String,
@@ -54,7 +54,7 @@ export class ExamplesMismatch extends Schema.TaggedError<ExamplesMismatch>()("Ex
 
 const kindOf = (values: Values): Model.Port["dtype"] => (values instanceof Int32Array ? "int32" : "float32")
 
-/** Whether there are numbers of the right kind for every input, and as many as the examples need. */
+/** Whether there are numbers of the right type for every input, as many as the examples need. */
 export const check =
   (ports: Model.Ports) =>
   ({ inputs, size }: Examples): Result.Result<void, ExamplesMismatch> => {
@@ -76,7 +76,7 @@ export const check =
 const empty = ({ dtype }: Model.Port, length: number): Values =>
   dtype === "int32" ? new Int32Array(length) : new Float32Array(length)
 
-/** `count` examples from `from` on, by name; zeros behind the last. */
+/** `count` examples from `from` on, by name, padded with zeros after the last. */
 export const rows = (
   ports: Model.Ports,
   { inputs, size }: Examples,
@@ -93,11 +93,11 @@ export const rows = (
     })
   )
 
-/** Room for what a network gives of so many examples. */
+/** Space for a network's outputs for this many examples. */
 export const nothing = (ports: Model.Ports, size: number): Outputs =>
   Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, new Float32Array(size * volume(port))]))
 
-/** Puts what was found of `count` examples at `from`. */
+/** Stores the outputs for `count` examples at `from`. */
 export const put = (
   ports: Model.Ports,
   outputs: Outputs,

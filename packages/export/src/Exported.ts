@@ -1,6 +1,6 @@
 /**
- * Writes a network's files and holds them against the network itself before they appear under their names: the files are loaded by their own runtime, and
- * what they give of real examples compared.
+ * Writes a network's files, and checks them against the network itself before they appear under their names: the files are loaded with
+ * their own runtime, and its outputs for real examples are compared with the network's.
  */
 import type { GraphError } from "@uninet/graph"
 import { Safetensors, Weights } from "@uninet/nn"
@@ -19,34 +19,37 @@ import * as OnnxModel from "./OnnxModel.ts"
 import * as Python from "./Python.ts"
 import * as Trained from "./Trained.ts"
 
-/** Outputs may be this far from the network's, relative to the largest of them. */
+/** How far outputs may be from the network's, relative to the largest output. */
 export const tolerance: Readonly<Record<Format.Format, number>> = { onnx: 1e-5, safetensors: 0, pytorch: 1e-4 }
 
-/** The same of a file in eight bits, which rounds every value to one of 256: what is farther off is no rounding. */
+/** The same for a file in eight bits, which rounds every value to one of 256: a larger difference is not rounding. */
 export const toleranceInt8 = 0.5
 
-/** What was found when the written files were loaded again. */
+/** The result of loading the written files again. */
 export interface Check extends Comparison.Comparison {
   /** What loaded and ran them: `ONNX Runtime`, `python3`, … */
   readonly runtime: string
-  /** The largest `worst` with which a file is kept. */
+  /** The largest `worst` at which a file is kept. */
   readonly tolerance: number
 }
 
-/** What was written, and what its check found. */
+/** What was written, and the result of its check. */
 export interface Exported {
-  /** The files, the one that is opened first. */
+  /** The files; the one to open comes first. */
   readonly files: ReadonlyArray<string>
-  /** Of all files together. */
+  /** The size of all files together. */
   readonly bytes: number
-  /** `undefined` where their runtime is not there; `unchecked` then says what is missing. */
+  /** `undefined` if their runtime is not available; `unchecked` then says what is missing. */
   readonly check: Check | undefined
   readonly unchecked: string | undefined
-  /** Of a file in eight bits: which operators are computed in them, and which were left in floats, by how many; `null` of any other. */
+  /**
+   * For a file in eight bits: which operators are computed in eight bits and which were left in floating point, with their numbers; `null`
+   * for any other file.
+   */
   readonly int8: Pick<Int8.Int8, "taken" | "left"> | null
 }
 
-/** A file of that name is there already. */
+/** A file with that name already exists. */
 export class FileExists extends Schema.TaggedError<FileExists>()("FileExists", { file: Schema.String }) {
   override get message() {
     return `${this.file} is there already; give another name or remove it, nothing was changed`
@@ -63,7 +66,7 @@ export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
   }
 }
 
-/** The file says something else than the network. It was not kept. */
+/** The file's outputs differ from the network's. It was not kept. */
 export class ExportDiffers extends Schema.TaggedError<ExportDiffers>()("ExportDiffers", {
   file: Schema.String,
   runtime: Schema.String,
@@ -75,7 +78,7 @@ export class ExportDiffers extends Schema.TaggedError<ExportDiffers>()("ExportDi
   }
 }
 
-/** Everything that `write` fails with. */
+/** The errors of `write`. */
 export type WriteError =
   | Format.FormatError
   | RuntimeError
@@ -87,18 +90,21 @@ export type WriteError =
   | Python.PythonFailed
   | Safetensors.SafetensorsError
 
-/** What is written, where to, and by which examples it is checked. */
+/** What is written, where to, and the examples to check it with. */
 export interface Options {
   readonly format: Format.Format
-  /** The file to write; its extension is the format's own, and so are those of its companions. */
+  /** The file to write; its extension is that of the format. Companion files have their own extensions. */
   readonly file: string
-  /** Real ones, as the network takes them. */
+  /** Real examples, in the form that the network takes. */
   readonly examples: Examples.Examples
-  /** Writes an ONNX file in eight bits, calibrated on these examples, which it should have been trained on. Default: in floats. */
+  /** Writes an ONNX file in eight bits, calibrated on these examples, which should be ones it was trained on. Default: floating point. */
   readonly int8?: Examples.Examples
-  /** Pythons to look for PyTorch in. */
+  /** Python commands to try when looking for PyTorch. */
   readonly pythons?: ReadonlyArray<string>
-  /** Hears how many of the examples have gone through the network and through what was written; each goes through both; those that an int8 file is calibrated on, once. */
+  /**
+   * Called with the number of examples that have been run. Each example runs twice, in the network and in what was written; those that an
+   * int8 file is calibrated on run once.
+   */
   readonly onExamples?: (count: number) => Effect.Effect<void>
 }
 
@@ -106,7 +112,7 @@ export interface Options {
 const logitsOf = ({ classes, outputs }: Card): string | null =>
   Object.entries(outputs).find(([, { shape }]) => shape.length === 1 && shape[0] === classes?.length)?.[0] ?? null
 
-/** What the written files give in their own runtime, and what that is. */
+/** The outputs of the written files in their own runtime, and the name of that runtime. */
 const again = Effect.fnUntraced(function* (
   file: string,
   { examples, format, onExamples, pythons }: Options,
@@ -136,8 +142,8 @@ const again = Effect.fnUntraced(function* (
 })
 
 /**
- * Writes the files of a form, whole or not at all, and only where their own runtime gives the network's outputs. A Python without PyTorch is no failure:
- * the files are then written and `unchecked` says so.
+ * Writes the files of a format, all of them or none, and only if their own runtime gives the network's outputs. It is not a failure if no
+ * Python has PyTorch: the files are then written, and `unchecked` says so.
  *
  * @example
  * ```ts
@@ -188,7 +194,7 @@ export const write = (options: Options) =>
     const cannot = ({ message }: { readonly message: string }) => new NotWritten({ file, reason: message })
     return yield* Effect.scoped(
       Effect.gen(function* () {
-        // Nothing appears under its name before it was checked.
+        // Nothing appears under its final name before it has been checked.
         const folder = yield* Effect.mapError(
           fs.makeTempDirectoryScoped({ directory: path.dirname(file), prefix: ".export-" }),
           cannot

@@ -1,5 +1,5 @@
 /**
- * The forms in which a network leaves the project, as the files of each.
+ * The formats in which a network can be exported, and the files of each.
  *
  * @example
  * ```ts
@@ -35,23 +35,24 @@ import * as PyTorch from "./PyTorch.ts"
 import * as Trained from "./Trained.ts"
 
 /**
- * - `onnx`: for any ONNX runtime, also in a browser.
- * - `safetensors`: weights and running statistics under the names of the model's parameters; for UniNet's networks, those of the authors' code.
+ * - `onnx`: for any ONNX runtime, including in a browser.
+ * - `safetensors`: weights and running statistics under the names of the model's parameters; for UniNet's networks, the names of the
+ *   authors' code.
  * - `pytorch`: a Python file that builds the network, and its weights as safetensors.
  */
 export type Format = "onnx" | "safetensors" | "pytorch"
 
-/** Every format. */
+/** All formats. */
 export const all: ReadonlyArray<Format> = ["onnx", "safetensors", "pytorch"]
 
-/** A file of an export. */
+/** A file in an export. */
 export interface File {
-  /** With its dot; files of one export share the name before it. */
+  /** Including the dot; all files of an export have the same name before it. */
   readonly extension: ".onnx" | ".safetensors" | ".py"
   readonly content: Uint8Array
 }
 
-/** Why a network has no such form. */
+/** Why a network cannot be exported in a format. */
 export type FormatError =
   | GraphError
   | Card.CardMismatch
@@ -59,12 +60,12 @@ export type FormatError =
   | Weights.WeightsMismatch
   | PyTorch.NoPyTorchForm
 
-/** The model's inputs and outputs, each `[batch, …]` with the batch free. The card is the model's metadata. */
+/** The model's inputs and outputs, each `[batch, …]` with a variable batch size. The card is stored as the model's metadata. */
 export const onnx = (
   trained: Trained.Trained
 ): Result.Result<File, GraphError | Card.CardMismatch | Export.NotBatchFree | Weights.WeightsMismatch> =>
   Result.gen(function* () {
-    // Says which weights are missing, before the model takes them for inputs.
+    // Reports missing weights, before the model takes them for inputs.
     yield* weights(trained)
     const content = yield* Export.toOnnx({
       program: (batch) => Trained.program(batch)(trained),
@@ -91,14 +92,14 @@ export const safetensors = (
     content: Safetensors.encode(file)
   }))
 
-/** The Python file and the weights that it loads; they have to stand beside each other under one name. */
+/** The Python file and the weights that it loads; they have to be in the same folder under the same name. */
 export const pytorch = (trained: Trained.Trained): Result.Result<ReadonlyArray<File>, FormatError> =>
   Result.gen(function* () {
     const text = yield* PyTorch.module(trained)
     return [{ extension: ".py" as const, content: new TextEncoder().encode(text) }, yield* safetensors(trained)]
   })
 
-/** The files of a form, the one that is opened first. */
+/** The files of a format; the one to open comes first. */
 export const files =
   (format: Format) =>
   (trained: Trained.Trained): Result.Result<ReadonlyArray<File>, FormatError> =>

@@ -1,8 +1,8 @@
 /**
- * A model's graph as a PyTorch module, op by op: a line of Python for each op, and every parameter under the model's name. What a person would write by hand is shorter; this one is there
- * for every model.
+ * A model's graph as a PyTorch module, op by op: one line of Python for each op, and every parameter under the model's name. Code written
+ * by hand would be shorter; this form exists for every model.
  *
- * The batch is free: the graph is made for two batch sizes, and where the two differ, and only there, the batch is at work.
+ * The batch size is variable. The graph is made for two batch sizes, and it depends on the batch exactly where the two differ.
  */
 import { type Op, type Program, Shape, Tensor } from "@uninet/graph"
 import type { PyTorchForm } from "@uninet/model-space"
@@ -10,17 +10,17 @@ import { Model } from "@uninet/nn"
 import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 
-/** Primes that no other length in a network is likely to be. */
+/** Primes that are unlikely to be any other length in a network. */
 const batches = [7919, 7927] as const
 
-/** Why a graph has no such form. */
+/** Why a graph cannot be written in this form. */
 export interface NoForm {
   readonly message: string
 }
 
 const fail = (message: string): Result.Result<never, NoForm> => Result.fail({ message })
 
-/** A length of the free batch, as Python. */
+/** A length that may depend on the batch size, as Python. */
 const length = (one: number, other: number): string | undefined => {
   if (one === other) return String(one)
   const times = one / batches[0]
@@ -30,7 +30,7 @@ const length = (one: number, other: number): string | undefined => {
 
 type Names<Inputs extends ReadonlyArray<Tensor.Tensor>> = { readonly [I in keyof Inputs]: string }
 
-/** A node with its twin of the other batch size, and the Python names of its inputs. */
+/** A node with its counterpart for the other batch size, and the Python names of its inputs. */
 interface Line<K extends Tensor.Primitive> {
   readonly node: Tensor.Tensor<K>
   readonly twin: Tensor.Tensor<K>
@@ -39,12 +39,12 @@ interface Line<K extends Tensor.Primitive> {
 
 type Written = string | undefined
 
-/** What an op is in Python; `undefined` where it depends on the batch in a way that cannot be said. */
+/** An op in Python; `undefined` if it depends on the batch size in a way that cannot be expressed. */
 type Writers = { readonly [K in Tensor.Primitive]?: (line: Line<K>) => Written }
 
 const numbers = (values: ReadonlyArray<number>) => `(${values.join(", ")}${values.length === 1 ? "," : ""})`
 
-/** A shape whose batch is free. */
+/** A shape with a variable batch size. */
 const shape = (one: Shape.Shape, other: Shape.Shape): Written => {
   if (one.length !== other.length) return undefined
   const lengths = Arr.zipWith(one, other, length)
@@ -54,7 +54,7 @@ const shape = (one: Shape.Shape, other: Shape.Shape): Written => {
 const number = (value: number): string =>
   Number.isNaN(value) ? 'float("nan")' : Number.isFinite(value) ? String(value) : `float("${value > 0 ? "" : "-"}inf")`
 
-/** Padding by the value, where both sides of an axis are not padded alike; PyTorch's own windows take one number for an axis. */
+/** Padding with the value, if the two sides of an axis are padded differently; PyTorch's own windows take one number per axis. */
 const padded = (x: string, [top, left, bottom, right]: Op.Window["padding"], value: number) =>
   top === bottom && left === right
     ? { x, padding: numbers([top, left]) }
@@ -137,7 +137,7 @@ const writers: Writers = {
   },
   pad: ({ inputs: [x], node, twin }) => {
     const { after, before } = node.attributes
-    // PyTorch names the last axis first.
+    // PyTorch lists the last axis first.
     const sides = Arr.zip(before, after).toReversed().flat()
     if (JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes)) return undefined
     return `F.pad(${x}, ${numbers(sides)})`
@@ -158,7 +158,7 @@ const writers: Writers = {
   },
   maxPool2d: ({ inputs: [x], node }) => {
     const { kernel, padding, stride } = node.attributes
-    // PyTorch pads by half a window at most.
+    // PyTorch pads by at most half a window.
     const [top, left, bottom, right] = padding
     const isWide = 2 * Math.max(top, bottom) > kernel[0] || 2 * Math.max(left, right) > kernel[1]
     const given = isWide
@@ -189,7 +189,7 @@ const writers: Writers = {
     `attention(${query}, ${key}, ${value}, ${node.attributes.heads}, ${node.attributes.scale}, ${mask})`
 }
 
-/** What the ops need, each with the kinds that need it. */
+/** Helper functions, each with the kind of op that needs it. */
 const helpers: ReadonlyArray<readonly [Tensor.Primitive, string]> = [
   [
     "constant",
@@ -240,25 +240,25 @@ const place = `def place(root, name, tensor, trained):
     else:
         root.register_buffer(last, tensor)`
 
-/** Words that Python has taken, and names that the module uses itself. */
+/** Python's reserved words, and names that the module itself uses. */
 const taken = new Set(
   "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield self batch w torch nn F json sys".split(
     " "
   )
 )
 
-/** A name that Python takes. */
+/** A valid Python identifier. */
 const identifier = (name: string): string => {
   const plain = name.replace(/\W/g, "_").replace(/^(?=\d)/, "_")
   return taken.has(plain) || /^t\d+$/.test(plain) ? `${plain}_` : plain
 }
 
-/** Ops with lengths among their attributes, or with values that are compared where they are written. */
+/** Ops with lengths in their attributes, or with values that are compared where they are written. */
 const withLengths: ReadonlySet<string> = new Set(["reshape", "broadcastTo", "slice", "fill", "constant", "pad"])
 
 const className = "Network"
 
-/** The lines of a program's ops, a comment where the layer changes. */
+/** The lines of a program's ops, with a comment where the layer changes. */
 const linesOf = (
   one: Program.Program,
   other: Program.Program,
@@ -279,10 +279,10 @@ const linesOf = (
       names.set(node, name)
       continue
     }
-    // Lengths among the attributes may be the batch's, which their writers see to; nothing else may be another.
+    // Lengths in the attributes may depend on the batch size, which their writers handle; nothing else may differ.
     if (!withLengths.has(node.kind) && JSON.stringify(node.attributes) !== JSON.stringify(twin.attributes))
       return fail(`the op ${node.kind} (at ${node.path}) depends on the batch size`)
-    // The kind of the node is that of its writer: both are found by the same key.
+    // The node's kind is that of its writer, because both are found by the same key.
     const write = writers[node.kind as Tensor.Primitive] as ((line: Line<Tensor.Primitive>) => Written) | undefined
     if (write === undefined) return fail(`the op ${node.kind} (at ${node.path}) has no PyTorch form`)
     const text = write({
@@ -307,7 +307,8 @@ const linesOf = (
 }
 
 /**
- * The form of a model that is evaluated. Fails with the op that has none, or that depends on the batch size otherwise than by a length.
+ * The PyTorch form of a model for evaluation. Fails with the op that has no such form, or that depends on the batch size in other ways than
+ * through a length.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** A network's ONNX file in whole numbers of eight bits: calibrated on examples, made of the standard's own operators, which ONNX Runtime merges. */
+/** A network's ONNX file in eight-bit integers: calibrated on examples, and made of the standard's own operators, which ONNX Runtime fuses. */
 import type { DataError, Dataset } from "@uninet/data"
 import type { GraphError } from "@uninet/graph"
 import type { ModelSpace, Task } from "@uninet/model-space"
@@ -15,15 +15,15 @@ import { ModelUnusable } from "./OnnxModel.ts"
 import * as Specimens from "./Specimens.ts"
 import * as Trained from "./Trained.ts"
 
-/** Examples at a time: every value between operators is held. */
+/** Examples per run: every value between operators is held in memory. */
 const chunk = 8
 
-/** A file in eight bits, and what became of its nodes. */
+/** A file in eight bits, and what was done with its nodes. */
 export interface Int8 extends Pick<Quantise.Quantised, "taken" | "left"> {
   readonly file: Format.File
 }
 
-/** Everything that making one fails with. */
+/** The errors of making one. */
 export type Int8Error =
   | GraphError
   | Card.CardMismatch
@@ -32,7 +32,7 @@ export type Int8Error =
   | Examples.ExamplesMismatch
   | ModelUnusable
 
-/** The least and the largest of values that are added to what was seen before. */
+/** The range of earlier values extended by new ones. */
 const seen = (before: Quantise.Range | undefined, values: ArrayLike<number>): Quantise.Range => {
   let { max, min } = before ?? { min: Infinity, max: -Infinity }
   for (let i = 0; i < values.length; i++) {
@@ -53,13 +53,13 @@ const attempt = <A>(f: () => Promise<A>) =>
       })
   })
 
-/** What one run gives of some rows. */
+/** The outputs of one run for some rows. */
 const runOf =
   (session: ort.InferenceSession, inputs: Ports.Ports) =>
   (rows: Readonly<Record<string, Examples.Values>>, count: number) => {
     const feeds = Object.fromEntries(
       Object.entries(inputs).flatMap(([name, { dtype, shape }]) => {
-        // What the network does not look at is no input of the model.
+        // An input that the network does not use is not an input of the model.
         const values = session.inputNames.includes(name) ? rows[name] : undefined
         return values === undefined ? [] : [[name, new ort.Tensor(dtype, values, [count, ...shape])]]
       })
@@ -74,7 +74,7 @@ const opened = (bytes: Uint8Array) =>
     (session) => Effect.ignore(Effect.promise(() => session.release()))
   )
 
-/** What values come to on examples, by their names. */
+/** The range of each value over the examples, by name. */
 const rangesOf = Effect.fnUntraced(function* (
   model: Model.Model,
   inputs: Ports.Ports,
@@ -120,7 +120,8 @@ const quantised = Effect.fnUntraced(function* (
 })
 
 /**
- * The network's ONNX file in eight bits, with what could be computed in them and what was left in floats, by operator. `onExamples` hears of every few that calibrate.
+ * The network's ONNX file in eight bits, with the operators computed in eight bits and those left in floating point. `onExamples` is called
+ * after every few examples of the calibration.
  *
  * @example
  * ```ts
@@ -153,18 +154,18 @@ export const onnx = (
   onExamples: (count: number) => Effect.Effect<void> = () => Effect.void
 ) =>
   Effect.fn("Int8.onnx")(function* (trained: Trained.Trained): Effect.fn.Return<Int8, Int8Error> {
-    // Says what is wrong with weights and card.
+    // Reports what is wrong with weights and card.
     yield* Effect.fromResult(Format.onnx(trained))
     const metadata = { ...Card.toMetadata(trained.card), precision: "int8" }
     const { left, model, taken } = yield* quantised(trained, calibration, metadata, onExamples)
     return { file: { extension: ".onnx", content: Model.encode(model) }, left, taken }
   })
 
-/** The measure that decides, of a network in eight bits, by its name: `int8Accuracy` of `accuracy`. */
+/** The name of the deciding measure for a network in eight bits: `int8Accuracy` for `accuracy`. */
 export const measureOf = ({ decides }: Pick<Task.Task, "decides">): string =>
   `int8${decides.charAt(0).toUpperCase()}${decides.slice(1)}`
 
-/** The task with that measure beside its own. */
+/** The task with this measure in addition to its own. */
 export const beside = (task: Task.Task): Task.Task => {
   const name = measureOf(task)
   return {
@@ -174,15 +175,16 @@ export const beside = (task: Task.Task): Task.Task => {
   }
 }
 
-/** Training examples that a network is calibrated on. */
+/** How many training examples a network is calibrated on. */
 export const calibration = 128
 
-/** Examples at a time where they are judged. */
+/** Examples per run when evaluating. */
 const judged = 256
 
 /**
- * How good a trained network is in eight bits: calibrated on training examples, the measure that decides on the validation split, of every example as it is alone; `null` where there are no examples. On processors without
- * instructions for eight bits ONNX Runtime may saturate, and the figure be another one.
+ * How good a trained network is in eight bits: calibrated on training examples, the deciding measure on the validation split, with every
+ * example as it is, without other views; `null` if there are no examples. On processors without instructions for eight bits, ONNX Runtime
+ * may saturate and give a different figure.
  *
  * @example
  * const accuracy = yield* Int8.measured({ model, task, weights }, data)
@@ -202,7 +204,7 @@ export const measured = Effect.fn("Int8.measured")(function* (
       Effect.map(run(inputs, size), ({ found }) =>
         tally.add({
           outputs: Object.fromEntries(
-            Object.entries(found).map(([name, { data }]) => [name, data as Float32Array]) // a network gives floats
+            Object.entries(found).map(([name, { data }]) => [name, data as Float32Array]) // a network outputs floats
           ),
           targets,
           size

@@ -1,38 +1,39 @@
 /**
- * A search's trials as MLflow's file store (`mlruns`): an experiment, and a run for every trial with its choices as parameters, its results and learning curve as metrics. What is written are the files
- * that `mlflow.store.tracking.file_store` reads.
+ * A search's trials as MLflow's file store (`mlruns`): one experiment, with a run for every trial that has its choices as parameters, and
+ * its results and learning curve as metrics. Writes the files that `mlflow.store.tracking.file_store` reads.
  */
 import { createHash } from "node:crypto"
 import * as Trials from "./Trials.ts"
 
-/** Strings of YAML as JSON has them. */
+/** YAML with strings quoted as in JSON. */
 const yaml = (fields: Readonly<Record<string, string | number | null | ReadonlyArray<never>>>) =>
   Object.entries(fields)
     .map(([name, value]) => `${name}: ${JSON.stringify(value)}\n`)
     .join("")
 
-/** Names of parameters and metrics are file names: letters, digits and `_ - .` alone. */
+/** Names of parameters and metrics are file names: only letters, digits and `_ - .`. */
 const plain = (name: string) => name.replace(/[^\w.-]+/g, "_")
 
 const digest = (text: string, length: number) => createHash("sha256").update(text).digest("hex").slice(0, length)
 
-/** MLflow's numbers of what became of a run. */
+/** MLflow's codes for the status of a run. */
 const statuses = { running: 1, finished: 3, failed: 4, refused: 4 } as const satisfies Record<Trials.State, number>
 
-/** Values longer than this MLflow refuses. */
+/** MLflow refuses values longer than this. */
 const longest = 6000
 
 /**
- * The files by their paths below the store's folder; a path that ends with `/` is a folder, which may stay empty. Refused trials are left out. The same table gives the same files.
+ * The files by their paths inside the store's folder; a path that ends with `/` is a folder, which may be empty. Refused trials are left
+ * out. The same table always gives the same files.
  *
- * `artifacts`: the address that MLflow is to keep artifacts of these runs under, should any be logged; by default beside them.
+ * `artifacts`: where MLflow keeps artifacts of these runs, should any be logged; by default next to them.
  */
 export const files =
   (artifacts = "mlflow-artifacts:") =>
   ({ name, rows: all, seed, settings }: Trials.Table): ReadonlyMap<string, string> => {
     const rows = all.filter(({ state }) => state !== "refused")
     const out = new Map<string, string>()
-    // A number of 18 digits, as MLflow's own are.
+    // A number with 18 digits, like MLflow's own.
     const experiment = String(BigInt(`0x${digest(JSON.stringify([name, seed, settings]), 16)}`) % 10n ** 18n).padStart(
       18,
       "1"
@@ -55,7 +56,7 @@ export const files =
     for (const row of rows) {
       const run = digest(`${experiment}/${row.trial}`, 32)
       const below = (path: string) => `${experiment}/${run}/${path}`
-      // It takes a folder for a run's only with all of these in it.
+      // MLflow recognises a folder as a run's only if all of these are in it.
       for (const folder of ["artifacts/", "metrics/", "params/", "tags/"]) out.set(below(folder), "")
       out.set(
         below("meta.yaml"),
@@ -95,7 +96,7 @@ export const files =
           return value === null ? [] : [[when(i), value, epoch] as const]
         })
       metric("train.loss", series(curve?.loss))
-      // The result is that of the best epoch, and has the last word.
+      // The result of the best epoch comes last, so that it is the final value.
       for (const [key, value] of Object.entries(row.measures))
         metric(key, [...series(curve?.measures[key]), [at, value, Math.max(row.epochs ?? 0, epochs.at(-1) ?? 0) + 1]])
       const tags = {

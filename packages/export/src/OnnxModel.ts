@@ -8,7 +8,7 @@ import * as ort from "onnxruntime-node"
 import * as Card from "./Card.ts"
 import * as Examples from "./Examples.ts"
 
-/** A file that cannot be used as a network. */
+/** A file cannot be used as a network. */
 export class ModelUnusable extends Schema.TaggedError<ModelUnusable>()("ModelUnusable", {
   file: Schema.String,
   reason: Schema.String
@@ -18,10 +18,10 @@ export class ModelUnusable extends Schema.TaggedError<ModelUnusable>()("ModelUnu
   }
 }
 
-/** A file that was opened. */
+/** An opened file. */
 export interface OnnxModel {
   readonly card: Card.Card
-  /** What the network gives of examples; `onExamples` hears of every few that are done. */
+  /** The network's outputs for examples; `onExamples` is called after every few. */
   readonly outputs: (
     examples: Examples.Examples,
     onExamples?: (count: number) => Effect.Effect<void>
@@ -34,13 +34,13 @@ export interface Options {
   readonly threads?: number
 }
 
-/** Examples at a time. */
+/** Examples per run. */
 const chunk = 16
 
 /**
- * Opens a file that an export wrote. ONNX Runtime says its warnings, if it has any, on standard error.
+ * Opens a file that an export wrote. ONNX Runtime prints its warnings, if any, to standard error.
  *
- * Fails with `ModelUnusable` where the file is missing, no ONNX model, or has no card.
+ * Fails with `ModelUnusable` if the file is missing, is not an ONNX model, or has no card.
  *
  * @example
  * ```ts
@@ -84,7 +84,7 @@ export const open = Effect.fn("OnnxModel.open")(function* (
       const found = await session.run(
         Object.fromEntries(
           Object.entries(card.inputs).flatMap(([name, { dtype, shape }]) => {
-            // What the network does not look at is no input of the file.
+            // An input that the network does not use is not an input of the file.
             const values = session.inputNames.includes(name) ? inputs[name] : undefined
             return values === undefined ? [] : [[name, new ort.Tensor(dtype, values, [count, ...shape])]]
           })

@@ -1,5 +1,6 @@
 /**
- * A search's trials as an Optuna storage: an SQLite file that `optuna-dashboard` and `optuna.load_study` open. Its tables are those of Optuna's schema 12 (Optuna 3.2 to 5).
+ * A search's trials as an Optuna storage: an SQLite file that `optuna-dashboard` and `optuna.load_study` open. Its tables follow Optuna's
+ * schema 12 (Optuna 3.2 to 5).
  */
 import * as Effect from "effect/Effect"
 import { DatabaseSync } from "node:sqlite"
@@ -41,11 +42,11 @@ const states = { finished: "COMPLETE", failed: "FAIL", running: "RUNNING", refus
   string
 >
 
-/** Optuna's times have no zone; these are of UTC. */
+/** Optuna's times have no time zone; these are in UTC. */
 const time = (at: number | null) =>
   at === null ? null : new Date(at).toISOString().replace("T", " ").replace("Z", "000")
 
-/** How Optuna is to see a choice: numbers by their range, everything else as a list of what occurs. */
+/** How Optuna sees a choice: numbers by their range, everything else as a list of the values that occur. */
 const distributionOf = (values: ReadonlyArray<Trials.Scalar>) => {
   const numbers = values.filter((each) => typeof each === "number")
   if (numbers.length < values.length) {
@@ -67,7 +68,7 @@ const distributionOf = (values: ReadonlyArray<Trials.Scalar>) => {
 }
 
 const fill = (db: DatabaseSync, { name, objectives, rows: all, seed, settings }: Trials.Table) => {
-  // What was never begun is no trial to Optuna.
+  // A trial that was never started is not a trial for Optuna.
   const rows = all.filter(({ state }) => state !== "refused")
   const insert = (table: string, columns: number) =>
     db.prepare(`insert into ${table} values (null${", ?".repeat(columns)})`)
@@ -118,7 +119,7 @@ const fill = (db: DatabaseSync, { name, objectives, rows: all, seed, settings }:
       ...(row.place === null ? {} : row.place)
     }
     for (const [key, value] of Object.entries(about)) attribute.run(id, key, JSON.stringify(value))
-    // One series a trial: the measure that decides, where its name is an objective's; the training loss else.
+    // One series per trial: the deciding measure, if its name is an objective's; otherwise the training loss.
     const series = first === undefined ? undefined : (row.curve?.measures[first.name] ?? row.curve?.loss)
     for (const [i, epoch] of (row.curve?.epochs ?? []).entries()) {
       const value = series?.[i] ?? null
@@ -128,9 +129,9 @@ const fill = (db: DatabaseSync, { name, objectives, rows: all, seed, settings }:
 }
 
 /**
- * Writes the file, which must not be there.
+ * Writes the file, which must not exist yet.
  *
- * Refused trials are left out. Numbers have the range of those that occur, choices by name the list of them.
+ * Refused trials are left out. Numbers have the range of the values that occur, named choices the list of those that occur.
  *
  * @example
  * ```ts

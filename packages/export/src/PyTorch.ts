@@ -1,6 +1,6 @@
 /**
- * A network as a PyTorch module: one Python file that builds the very network, with parameters under the model's names, and loads its weights
- * from a safetensors file by itself. It needs PyTorch 1.13 or newer and nothing else.
+ * A network as a PyTorch module: one Python file that builds this exact network, with parameters under the model's names, and that loads
+ * its weights from a safetensors file without other packages. It needs PyTorch 1.13 or newer and nothing else.
  */
 import type { PyTorchForm } from "@uninet/model-space"
 import * as Result from "effect/Result"
@@ -10,7 +10,7 @@ import * as GraphModule from "./GraphModule.ts"
 import * as python from "./internal/pythonLiterals.ts"
 import type { Trained } from "./Trained.ts"
 
-/** A network that its author has no Python for. */
+/** The network has no Python form. */
 export class NoPyTorchForm extends Schema.TaggedError<NoPyTorchForm>()("NoPyTorchForm", {
   reason: Schema.String
 }) {
@@ -23,7 +23,7 @@ const tuple = (lengths: ReadonlyArray<number>) => `(${lengths.join(", ")}${lengt
 
 const shapeText = (shape: ReadonlyArray<number>) => `[${["batch", ...shape].join(", ")}]`
 
-/** What the file says on top: how the network is used. */
+/** The file's docstring: how the network is used. */
 const usage = ({ inputs, line, outputs, picture, task, classes }: Card): string => {
   const given = Object.entries(inputs)
     .map(([name, { dtype, shape }]) =>
@@ -92,7 +92,7 @@ if __name__ == "__main__":
         best = probabilities.topk(min(5, len(CLASSES)))
         print(file, *(f"{CLASSES[i]} {100 * p:.1f}%" for p, i in zip(best.values.tolist(), best.indices.tolist())), sep="  ")`
 
-/** Whether a network takes one picture and gives the logits of its classes, and nothing else. */
+/** Whether a network takes one picture and returns the logits of its classes, and nothing else. */
 const isClassifier = ({ classes, inputs, outputs, picture }: Card): boolean => {
   const [logits, ...others] = Object.values(outputs)
   return (
@@ -150,10 +150,10 @@ def load(weights=Path(__file__).with_suffix(".safetensors")):
 }
 
 /**
- * The text of the Python file. Its `load()` gives the network with the weights of the safetensors file of the same name beside it, ready to
- * evaluate. A network whose author gives no form of his own is written op by op, from its graph.
+ * The text of the Python file. Its `load()` returns the network with the weights of the safetensors file of the same name next to it, ready
+ * to evaluate. Where a network's author provides no PyTorch form, it is written op by op from its graph.
  *
- * Fails with `NoPyTorchForm` where an op of the graph has none.
+ * Fails with `NoPyTorchForm` if an op of the graph has no such form.
  */
 const make = ({ card, model, pytorch }: Trained): Result.Result<string, NoPyTorchForm> =>
   Result.orElse(pytorch ?? Result.fail(undefined), () => GraphModule.of(model)).pipe(

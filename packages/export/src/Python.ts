@@ -1,4 +1,4 @@
-/** Runs generated PyTorch modules in the Python of the machine, where it has PyTorch. */
+/** Runs generated PyTorch modules in the machine's Python, if it has PyTorch. */
 import type { Model } from "@uninet/nn"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { ChildProcess, type ChildProcessSpawner } from "effect/process"
 import * as Examples from "./Examples.ts"
 
-/** None of the Pythons that were tried is there and has PyTorch. */
+/** None of the Python commands that were tried exists and has PyTorch. */
 export class NoPython extends Schema.TaggedError<NoPython>()("NoPython", {
   tried: Schema.Array(Schema.String)
 }) {
@@ -15,7 +15,7 @@ export class NoPython extends Schema.TaggedError<NoPython>()("NoPython", {
   }
 }
 
-/** The module did not run. */
+/** The module failed to run. */
 export class PythonFailed extends Schema.TaggedError<PythonFailed>()("PythonFailed", {
   python: Schema.String,
   detail: Schema.String
@@ -25,13 +25,13 @@ export class PythonFailed extends Schema.TaggedError<PythonFailed>()("PythonFail
   }
 }
 
-/** Where Python usually is. */
+/** Where Python is usually found. */
 export const candidates: ReadonlyArray<string> = ["python3", "/usr/bin/python3"]
 
-/** How the driver says that there is no PyTorch. */
+/** The driver's exit code for a missing PyTorch. */
 const noTorch = 86
 
-/** Reads as many examples as it is told for each module named after it, and writes what its network gives of them. */
+/** For each module named after it, reads as many examples as it is told to and writes the network's outputs. */
 const driver = `
 import importlib.util, math, struct, sys
 try:
@@ -58,7 +58,7 @@ for path in sys.argv[2:]:
         sys.stdout.buffer.write(struct.pack(f"<{len(flat)}f", *flat))
 `
 
-/** A module's file, what it takes and gives, and the values of its inputs, of as many examples for each module. */
+/** A module's file, its inputs and outputs, and the values of its inputs, with the same number of examples for each module. */
 export interface Run {
   readonly file: string
   readonly inputs: Model.Ports
@@ -82,14 +82,14 @@ const attempt = (python: string, runs: ReadonlyArray<Run>, count: number) =>
       const handle = yield* ChildProcess.make(
         python,
         ["-c", driver, String(count), ...runs.map(({ file }) => file)],
-        // No __pycache__ beside the user's files.
+        // No __pycache__ next to the user's files.
         { env: { PYTHONDONTWRITEBYTECODE: "1" }, extendEnv: true }
       )
       const [out, complaints] = yield* Effect.all(
         [
           Stream.runCollect(handle.stdout),
           Stream.mkString(Stream.decodeText(handle.stderr)),
-          // A Python that has ended takes no more: its exit code says why.
+          // A Python process that has ended takes no more input: its exit code says why.
           Effect.ignore(
             Stream.run(
               Stream.fromIterable(
@@ -110,9 +110,9 @@ const attempt = (python: string, runs: ReadonlyArray<Run>, count: number) =>
   )
 
 /**
- * What each module gives of `count` examples, all in one Python: the first of `pythons` that is there and has PyTorch.
+ * The outputs of each module for `count` examples, all in one Python process: the first of `pythons` that exists and has PyTorch.
  *
- * Fails with `NoPython`, or with `PythonFailed` and Python's last words.
+ * Fails with `NoPython`, or with `PythonFailed` and the end of Python's output.
  */
 export const outputs = Effect.fn("Python.outputs")(function* (
   runs: ReadonlyArray<Run>,

@@ -1,4 +1,4 @@
-/** Examples to hold a network's forms against. */
+/** Examples for comparing a network's forms. */
 import { type DataError, type Dataset, Image, Mnist } from "@uninet/data"
 import type { Model } from "@uninet/nn"
 import { Prng } from "@uninet/search-space"
@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import type { Card } from "./Card.ts"
 import * as Examples from "./Examples.ts"
 
-/** So many indexes, spread evenly over a split: data sets may be sorted by class. */
+/** This many indexes, spread evenly over a split: data sets may be sorted by class. */
 const spread = (size: number, count: number) =>
   Array.from({ length: Math.min(size, count) }, (_, i) => Math.floor((i * size) / Math.min(size, count)))
 
-/** Examples of a data set's test split, or of another one, as the data set normalises them. */
+/** Examples of a data set's test split, or of another split, normalised as in the data set. */
 export const ofDataset =
   (count: number, split: Dataset.SplitName = "test") =>
   (data: Dataset.Dataset["Service"]): Effect.Effect<Examples.Examples, DataError.DataError> =>
@@ -25,8 +25,8 @@ export const labelled =
     data[split].read(spread(data[split].size, count))
 
 /**
- * Test digits of the embedded MNIST as the picture that a card describes, resized and normalised by it: for a network without a data set at hand. Every channel of a
- * colour picture has the same digit. Other inputs are drawn.
+ * Test digits of the embedded MNIST in the form of the picture that a card describes, resized and normalised by it: for a network without a
+ * data set at hand. Every channel of a colour picture has the same digit. Other inputs are drawn at random.
  *
  * @example
  * ```ts
@@ -76,7 +76,7 @@ export const digits = (count: number) =>
     return { size, inputs: { ...drawn(size)(inputs).inputs, [picture.input]: out } }
   })
 
-/** Examples of normally distributed numbers, and of the whole numbers 0 and 1: for inputs of which nothing is known. The same each time. */
+/** Examples of normally distributed numbers, or for integers of 0 and 1: for inputs of which nothing is known. The same each time. */
 export const drawn =
   (count: number) =>
   (ports: Model.Ports): Examples.Examples => {

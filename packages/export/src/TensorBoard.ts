@@ -1,8 +1,9 @@
 /**
- * A search's trials as TensorBoard's event files: a folder a trial, with its learning curve and results as scalars and its choices as hyper-parameters (the dashboard HPARAMS).
+ * A search's trials as TensorBoard's event files: one folder per trial, with its learning curve and results as scalars and its choices as
+ * hyper-parameters (the dashboard HPARAMS).
  *
- * An event file is records of a length, a masked CRC-32C of it, a message of `event.proto` and a masked CRC-32C of that; field numbers are those of TensorFlow's `event.proto`, `summary.proto`,
- * `tensor.proto` and TensorBoard's `plugins/hparams/*.proto`.
+ * An event file is a sequence of records: a length, a masked CRC-32C of it, a message of `event.proto` and a masked CRC-32C of that. Field
+ * numbers are those of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and TensorBoard's `plugins/hparams/*.proto`.
  */
 import { PbfWriter as Pbf } from "pbf"
 import * as Trials from "./Trials.ts"
@@ -31,7 +32,7 @@ export const crc32c = (bytes: Uint8Array): number => {
   return (crc ^ 0xffffffff) >>> 0
 }
 
-/** As the records have it, so that a checksum of what holds checksums is none by chance. */
+/** Masked as in the records, so that a checksum over data that contain checksums is not valid by accident. */
 const masked = (bytes: Uint8Array): number => {
   const crc = crc32c(bytes)
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
@@ -53,7 +54,7 @@ const message = (write: (pbf: Pbf) => void): Uint8Array => {
   return pbf.finish()
 }
 
-/** Every value is written, zeros too. */
+/** Every value is written, including zeros. */
 const bytes = (pbf: Pbf, field: number, value: Uint8Array) => pbf.writeBytesField(field, value)
 
 interface Event {
@@ -85,7 +86,7 @@ const scalar = (tag: string, value: number) =>
     pbf.writeFloatField(2, value)
   })
 
-/** What a plugin is told: a summary without a value but with its metadata. */
+/** The data for a plugin: a summary with metadata but without a value. */
 const plugin = (tag: string, content: Uint8Array) =>
   message((pbf) => {
     pbf.writeStringField(1, tag)
@@ -103,7 +104,7 @@ const plugin = (tag: string, content: Uint8Array) =>
         )
       )
     )
-    // A tensor of no rank, without which readers pass the summary by.
+    // A tensor of rank 0, without which readers skip the summary.
     bytes(
       pbf,
       8,
@@ -124,7 +125,7 @@ const value = (given: Trials.Scalar): Uint8Array =>
     else pbf.writeBooleanField(4, given)
   })
 
-/** What a plugin's message is wrapped in: field 1 the version, then one of experiment (2), session's start (3) and end (4). */
+/** The wrapper of a plugin's message: field 1 is the version, then one of experiment (2), session start (3) and session end (4). */
 const hparams = (field: 2 | 3 | 4, write: (pbf: Pbf) => void) =>
   message((pbf) => {
     pbf.writeVarintField(1, 0)
@@ -137,7 +138,7 @@ const dataType = (values: ReadonlyArray<Trials.Scalar>) => {
   return kinds.has("boolean") ? 2 : kinds.has("number") ? 3 : 1
 }
 
-/** All of one column are of one type for TensorBoard. */
+/** TensorBoard requires one type per column. */
 const uniform = (given: Trials.Scalar, type: number): Trials.Scalar => (type === 1 ? String(given) : given)
 
 const statuses = { finished: 1, failed: 2, refused: 2, running: 3 } as const satisfies Record<Trials.State, number>
@@ -146,14 +147,14 @@ const file = (at: number) => `events.out.tfevents.${String(Math.floor(at)).padSt
 
 const joined = (events: ReadonlyArray<Uint8Array>) => Buffer.concat(events.map(record))
 
-/** What every trial's last results are called. */
+/** The names and values of a trial's final results. */
 const resultsOf = ({ costs, measures, reward }: Trials.Row): ReadonlyArray<readonly [string, number]> => [
   ...(reward === null ? [] : [["result/reward", reward] as const]),
   ...Object.entries(measures).map(([name, each]) => [`result/${name}`, each] as const),
   ...Object.entries(costs).map(([name, each]) => [`cost/${name}`, each] as const)
 ]
 
-/** The event files by their paths below TensorBoard's log folder. Refused trials are left out. Numbers are floats of four bytes, as TensorBoard keeps scalars. */
+/** The event files by their paths inside TensorBoard's log folder. Refused trials are left out. Numbers are four-byte floats, as in TensorBoard's scalars. */
 export const files = ({ rows: all }: Trials.Table): ReadonlyMap<string, Uint8Array> => {
   const rows = all.filter(({ state }) => state !== "refused")
   const out = new Map<string, Uint8Array>()
@@ -174,7 +175,7 @@ export const files = ({ rows: all }: Trials.Table): ReadonlyMap<string, Uint8Arr
         message((info) => {
           info.writeStringField(1, name)
           info.writeVarintField(4, type)
-          // A domain of many values is no help to whoever filters.
+          // A domain of many values does not help with filtering.
           if (values.length <= 20 && type === 1)
             bytes(
               info,

@@ -8,12 +8,12 @@ import * as Result from "effect/Result"
 import type { Card } from "./Card.ts"
 import * as Examples from "./Examples.ts"
 
-/** A network with its weights and what is to be said of it. */
+/** A network with its weights and its description. */
 export interface Trained {
   readonly model: Model.Model
   readonly weights: Weights.Weights
   readonly card: Card
-  /** As a readable PyTorch module, where its author gives one; without one it is written from the graph, op by op. */
+  /** As a readable PyTorch module, if its author provides one; otherwise it is written from the graph, op by op. */
   readonly pytorch: Result.Result<PyTorchForm, { readonly message: string }> | null
 }
 
@@ -23,12 +23,12 @@ export const program =
   ({ model }: Pick<Trained, "model">): Result.Result<Program.Program, GraphError> =>
     Model.evaluation({ batch })(model)
 
-/** Examples at a time. */
+/** Examples per run. */
 const chunk = 16
 
 /**
- * What the network itself gives for examples, on the engine that trains and evaluates: what exports are held against. `onExamples` hears of every few that are
- * done.
+ * The network's own outputs for examples, on the engine that trains and evaluates: exports are compared with these. `onExamples` is called
+ * after every few.
  *
  * @example
  * ```ts
@@ -71,7 +71,7 @@ export const outputs = (
         const out = Examples.nothing(gives, size)
         for (let from = 0; from < size; from += chunk) {
           const present = Math.min(chunk, size - from)
-          // The last examples are followed by zeros up to a whole batch.
+          // The last examples are padded with zeros to a whole batch.
           const found = yield* executable.run("evaluation", Examples.rows(inputs, examples, from, chunk))
           Examples.put(gives, out, from, present, found)
           yield* onExamples(present)

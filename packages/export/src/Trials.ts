@@ -1,14 +1,14 @@
 /**
- * A search's trials as a table that other tools read: what was chosen under names of their own, what it cost, what came of it, and how its training went. Made of the journal alone: no module of
- * the space is needed.
+ * A search's trials as a table for other tools: the choices, each with its own name, their costs, their outcomes, and how training went.
+ * Made from the journal alone: the space's module is not needed.
  */
 import { Journal, type Training } from "@uninet/search"
 import type * as Schema from "effect/Schema"
 
-/** What a choice may be. */
+/** The value of a choice. */
 export type Scalar = string | number | boolean | null
 
-/** What became of a trial: it has a result; it has none; it was refused before any training; it had not ended when the journal was read. */
+/** The state of a trial: it has a result; it has none; it was refused before any training; it had not ended when the journal was read. */
 export type State = "finished" | "failed" | "refused" | "running"
 
 /** A trial, for a spreadsheet or another tool. */
@@ -17,19 +17,19 @@ export interface Row {
   readonly trial: number
   readonly state: State
   readonly hash: string
-  /** The network in a line; empty where it was refused. */
+  /** The network on one line; empty if it was refused. */
   readonly line: string
-  /** The leaves of the point by their paths, such as `stages.0.operator`: letters, digits and `_ - .` alone. */
+  /** The leaves of the point by their paths, such as `stages.0.operator`: only letters, digits and `_ - .`. */
   readonly parameters: Readonly<Record<string, Scalar>>
   readonly costs: Readonly<Record<string, number>>
-  /** Those of its last result, and the epochs that it was trained for. */
+  /** The measures of its last result, and the epochs it was trained for. */
   readonly measures: Readonly<Record<string, number>>
   readonly epochs: number | null
   readonly reward: number | null
-  /** Why there is none. */
+  /** Why it has no result. */
   readonly reason: string | null
   readonly detail: string | null
-  /** Milliseconds since 1970: of its training where that is known, of its entries else. */
+  /** Milliseconds since 1970: of its training if that is known, otherwise of its entries. */
   readonly begun: number
   readonly ended: number | null
   readonly place: Training.Place | null
@@ -38,7 +38,7 @@ export interface Row {
   readonly seed: string
 }
 
-/** What is looked for. */
+/** A goal of the search. */
 export interface Objective {
   readonly name: string
   readonly direction: "higher" | "lower"
@@ -46,9 +46,9 @@ export interface Objective {
 
 /** A search's trials, for another tool. */
 export interface Table {
-  /** The run. */
+  /** The name of the run. */
   readonly name: string
-  /** The reward, or the objectives of a search for a front. */
+  /** The reward, or the objectives of a search for a Pareto front. */
   readonly objectives: ReadonlyArray<Objective>
   readonly settings: Readonly<Record<string, Schema.Json>>
   readonly seed: string
@@ -59,7 +59,7 @@ export interface Table {
 const plain = (name: string) => name.replace(/[^\w.-]+/g, "_")
 
 /**
- * The leaves of some JSON by path.
+ * The leaves of some JSON, by path.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export const leaves = (json: Schema.Json, path = ""): ReadonlyArray<readonly [st
   return entries.flatMap(([key, value]) => leaves(value, below(key)))
 }
 
-/** The value of an objective of a row: a measure, a cost, or the reward. */
+/** A row's value for an objective: a measure, a cost, or the reward. */
 export const valueOf =
   ({ name }: Objective) =>
   ({ costs, measures, reward }: Row): number | undefined =>
@@ -87,7 +87,7 @@ export const valueOf =
 const isObjective = (each: Schema.Json): each is { readonly name: string; readonly direction: "higher" | "lower" } =>
   typeof each === "object" && each !== null && "name" in each && "direction" in each
 
-/** Where the objectives are functions of one's own, only their module knows them: the reward stands for all. */
+/** If the objectives are custom functions, only their module knows them: the reward is used instead. */
 const objectivesOf = (settings: Journal.Identity["settings"], rows: ReadonlyArray<Row>): ReadonlyArray<Objective> => {
   const given = settings["objectives"]
   const all = Array.isArray(given) ? given.filter(isObjective) : []
@@ -162,7 +162,7 @@ export const of = (
     const [first, last] = [own[0], own.at(-1)]
     rows.set(entry.trial, {
       ...row,
-      // A later rung that failed leaves the result of the one before.
+      // A later rung that failed keeps the result of the one before.
       ...(entry._tag === "Finished"
         ? {
             state: "finished",
@@ -198,7 +198,7 @@ const cell = (value: Scalar | undefined): string => {
 
 const time = (at: number | null) => (at === null ? null : new Date(at).toISOString())
 
-/** Comma-separated values (RFC 4180), a line a trial; what a trial lacks is empty. Curves are left out. */
+/** Comma-separated values (RFC 4180), one line per trial, empty if a trial has no value. Curves are left out. */
 export const csv = ({ rows }: Table): string => {
   const columns: ReadonlyArray<readonly [string, (row: Row) => Scalar | undefined]> = [
     ["trial", ({ trial }) => trial],
@@ -225,5 +225,5 @@ export const csv = ({ rows }: Table): string => {
   return lines.map((line) => `${line.join(",")}\r\n`).join("")
 }
 
-/** A line of JSON a trial, with everything that is known of it. */
+/** One line of JSON per trial, with everything known of it. */
 export const jsonl = ({ rows }: Table): string => rows.map((row) => `${JSON.stringify(row)}\n`).join("")

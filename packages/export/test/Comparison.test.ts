@@ -28,7 +28,7 @@ describe("a comparison", () => {
       { ...reference, logits: rows() }
     ])
       assert.strictEqual(compare(found).worst, Infinity)
-    // What both lack is not alike.
+    // An output that both lack does not count as equal.
     const nothing = Comparison.of(ports, {}, {}, { logits: "logits", size: 2 })
     assert.deepStrictEqual(nothing, { examples: 2, worst: Infinity, sameTop1: 0 })
   })

@@ -158,7 +158,7 @@ describe("an export", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = yield* fs.makeTempDirectoryScoped()
-      // An engine that is wrong by a little stands for an export that is.
+      // An engine that is slightly wrong plays the part of an export that is.
       const examples = yield* Specimens.digits(4)(trained.card)
       const wrong = { ...trained, pytorch: uninet.pytorch?.({ ...everything, headDim: 4 }) ?? null }
       const file = join(folder, "a.py")
@@ -169,7 +169,7 @@ describe("an export", () => {
       } else assert.include(failed.failure, { _tag: "ExportDiffers", file })
       assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
 
-      // A Python that says nothing but zeros.
+      // A Python that prints only zeros.
       const python = join(yield* fs.makeTempDirectoryScoped(), "zeros")
       const bytes = 4 * 4 * everything.classes
       yield* fs.writeFileString(python, `#!/bin/sh\ncat > /dev/null\nhead -c ${bytes} /dev/zero\n`, { mode: 0o755 })

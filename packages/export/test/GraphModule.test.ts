@@ -14,14 +14,14 @@ import { join } from "node:path"
 
 const services = Layer.mergeAll(OnnxRuntime.cpu(), NodeServices.layer)
 
-/** Ops of a training step only: gradients, moments, statistics of a batch. */
+/** Ops that only occur in a training step: gradients, moments, batch statistics. */
 const ofTraining =
   /Grad|^adamw|^sgd|^lamb|^movingAverage|^globalNorm|^clipByNorm|^batchMoments|^softmaxGrad|^rmsProp|^composite/i
 
-/** Squares what is positive: an op of one's own. */
+/** Squares positive values: a custom op. */
 const squaredRelu = Op.composite({ name: "squaredRelu", build: ([x]) => Op.mul(Op.relu(x), Op.relu(x)) })
 
-/** A network in which every op of an evaluation stands, some in several ways. */
+/** A network that contains every op of an evaluation, some in several variants. */
 const everyOp = Model.make({
   inputs: { image: Model.input([3, 9, 12]), words: Model.input([5], "int32") },
   forward: (scope, { image, words }) => {

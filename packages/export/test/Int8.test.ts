@@ -40,9 +40,9 @@ describe("an ONNX file in eight bits", () => {
       assert.isTrue(check !== undefined && check.worst > 1e-5 && check.worst < 0.2)
       assert.isAbove(int8?.taken["Conv"] ?? 0, 5)
       assert.isAbove(int8?.taken["Gelu"] ?? 0, 2)
-      // Attention's norms and products of two activations.
+      // Attention's norms, and products of two activations.
       assert.containsAllKeys(int8?.left, ["LayerNormalization", "Softmax", "MatMul"])
-      // The standard's own operators, and a card like any other's.
+      // The standard's own operators, and a card like any other.
       const { operators } = read(yield* fs.readFile(files[0] ?? ""))
       assert.deepStrictEqual([...new Set(operators.map(({ domain }) => domain))], [""])
       const { card } = yield* OnnxModel.open(files[0] ?? "")
@@ -71,7 +71,7 @@ describe("the accuracy in eight bits", () => {
       const all = Array.from({ length: size }, (_, i) => i)
       const { inputs } = yield* (yield* labelled(all.map(() => 0))).validation.read(all)
       const { logits } = yield* Trained.outputs({ size, inputs })({ model, weights, card })
-      // What the network itself says of them: in floats it is right everywhere.
+      // The labels are the network's own predictions, so in floating point it is always right.
       const data = yield* labelled(all.map((i) => Comparison.argMax(logits.subarray(7 * i, 7 * i + 7))))
       const accuracy = (yield* Int8.measured({ model, task, weights }, data)) ?? Number.NaN
       assert.isAbove(accuracy, 0.8)

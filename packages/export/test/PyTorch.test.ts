@@ -52,7 +52,7 @@ describe("a PyTorch module", () => {
         assert.isBelow(compared.worst, 1e-4, `network ${i}`)
         assert.strictEqual(compared.sameTop1, count)
       }
-      // Nothing is left beside the user's files.
+      // Nothing is left next to the user's files.
       assert.deepStrictEqual(readdirSync(below).length, 2 * runs.length)
     }).pipe(Effect.scoped, Effect.provide([OnnxRuntime.cpu(), NodeServices.layer]))
   )
@@ -92,9 +92,9 @@ describe("a PyTorch module", () => {
     const mine = { ...everything, stages: [{ ...first, operator: "Mine" }, ...stages] }
     const opByOp = '"""Made from the network\'s graph, op by op."""'
     assert.include(text({ ...OperatorSet.standard, Mine: silent }, mine), opByOp)
-    // Another operator of a standard one's name is not the standard one.
+    // A different operator with a standard one's name is not the standard one.
     assert.include(text({ ...OperatorSet.standard, DWConv: silent }, everything), opByOp)
-    // One that brings its own text is written by it.
+    // An operator that brings its own text is written with it.
     const pytorch = { definitions: ["class Mine(nn.Module): ..."], expression: () => "Mine()" }
     const written = text({ ...OperatorSet.standard, Mine: { ...silent, pytorch } }, mine)
     assert.include(written, "\n\n\nclass Mine(nn.Module): ...\n\n\n")

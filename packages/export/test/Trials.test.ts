@@ -1,4 +1,4 @@
-/** The bytes and tables that TensorBoard, Optuna and MLflow read; that these read them is seen by `tools/trial-exports.ts`. */
+/** The bytes and tables that TensorBoard, Optuna and MLflow read; `tools/trial-exports.ts` checks that they can actually read them. */
 import { assert, describe, it } from "@effect/vitest"
 import { MlflowStore, OptunaStorage, TensorBoard, Trials } from "@uninet/export"
 import type { Journal } from "@uninet/search"

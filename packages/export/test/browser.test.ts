@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { serve } from "../browser/serve.ts"
 import { everything, trainedOf } from "./support/networks.ts"
 
-/** Of the network's own size, so that nobody has to resize: that is where browsers differ from libvips. */
+/** At the network's own size, so that nothing has to be resized: resizing is where browsers differ from libvips. */
 const { height, width } = everything.image
 const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><rect width="38" height="45" fill="#204060"/><rect x="4" y="9" width="20" height="20" fill="#e0a010"/></svg>`
 
@@ -60,7 +60,7 @@ describe("the page in a browser", () => {
         )
         for (const [i, [, probability]] of found.entries())
           assert.approximately(probability, expected[i]?.probability ?? 0, 1e-4)
-        // Nothing was asked for outside.
+        // Nothing was requested from outside.
         const hosts = yield* evaluate(
           "[...new Set(performance.getEntriesByType('resource').map(({ name }) => new URL(name).host))]"
         )
@@ -69,7 +69,7 @@ describe("the page in a browser", () => {
           "import('./uninet.js').then(({ open }) => open(new Uint8Array())).catch((error) => error.message)"
         )
         assert.match(String(refused), /Give a file that uninet export wrote/)
-        // A network of something else than classes is refused as well.
+        // A network that is not a classifier is also refused.
         const other = { ...trained, card: { ...trained.card, classes: null } }
         yield* fs.writeFile(join(folder, "other.onnx"), Result.getOrThrow(Format.onnx(other)).content)
         const unlike = yield* evaluate(

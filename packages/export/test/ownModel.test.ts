@@ -17,7 +17,7 @@ import { cardOf, everything, trainedOf, weightsOf } from "./support/networks.ts"
 
 const services = Layer.mergeAll(OnnxRuntime.cpu(), NodeServices.layer)
 
-/** A hand-written network: measurements and two days of the week give three numbers and the place of the largest. */
+/** A hand-written network: from measurements and two days of the week to three numbers and the index of the largest. */
 const model = Model.make({
   inputs: { x: Model.input([6]), days: Model.input([2], "int32") },
   forward: (scope, { days, x }) => {
@@ -51,7 +51,7 @@ const pytorch = Result.succeed({
 
 const bytes = (values: Float32Array | Int32Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 
-/** The sentence of a failure. */
+/** The message of a failure. */
 const said = (result: Result.Result<unknown, { readonly message: string }>): string =>
   Result.isFailure(result) ? result.failure.message : "accepted"
 
@@ -87,7 +87,7 @@ describe("a hand-written network", () => {
       assert.include((yield* write("safetensors")).check, { examples: 20, sameTop1: null, worst: 0 })
       assert.deepStrictEqual(seen, [16, 4, 16, 4, 16, 4, 16, 4])
 
-      // Any ONNX runtime takes it, and its own wrapper too.
+      // Any ONNX runtime reads it, and our own wrapper too.
       const session = yield* Effect.promise(() => ort.InferenceSession.create(join(folder, "a.onnx")))
       assert.deepStrictEqual(
         [...session.inputMetadata, ...session.outputMetadata].map((end) =>
@@ -126,7 +126,7 @@ describe("a hand-written network", () => {
         const written = { ...own, pytorch }
         const examples = Specimens.drawn(20)(card.inputs)
         const expected = yield* Trained.outputs(examples)(own)
-        // Stands for a Python: keeps what it is given, and says what the network gives.
+        // Plays the part of Python: stores its input, and prints the network's output.
         const [python, given, answer] = ["python", "given", "answer"].map((name) => join(beside, name))
         yield* fs.writeFileString(python, `#!/bin/sh\ncat > ${given}\ncat ${answer}\n`, { mode: 0o755 })
         yield* fs.writeFile(answer, Buffer.concat([bytes(expected["y"]), bytes(expected["largest"])]))
@@ -276,7 +276,7 @@ describe("a card", () => {
           `${entry}: ${value}`
         )
       }
-    // Without these it says so: no classes, no picture, pictures resized whole.
+    // If these entries are missing: no classes, no picture, or pictures resized whole.
     const without = (entry: string) => {
       const { [entry]: _, ...rest } = metadata
       return Result.getOrThrow(Card.fromMetadata(rest))

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 import { inflateSync } from "node:zlib"
 import { serve } from "../browser/serve.ts"
 
-/** Every kind of file and what Pillow reads it as: the test images of `@uninet/data`. */
+/** Files of every kind, and Pillow's pixels for each: the test images of `@uninet/data`. */
 const folder = fileURLToPath(new URL("../../data/test/pillow", import.meta.url))
 
 interface Expected {
@@ -70,7 +70,8 @@ describe("a picture in the page", () => {
             found[`${name} ${mode}`] = farthest(Buffer.from(bytes, "base64"), pillow)
           }
         }
-        // Browsers round inks otherwise, and without textures lose a WebP's colours where it is transparent; all else is the same to the byte.
+        // Browsers round CMYK differently, and without textures they lose the colours of transparent pixels in a WebP; everything else is
+        // the same to the byte.
         const textures = yield* evaluate(`new OffscreenCanvas(1, 1).getContext("webgl2") !== null`)
         const may = (name: string) =>
           name.startsWith("cmyk") ? 1 : name.startsWith("transparent.webp") && !textures ? 255 : 0
@@ -142,7 +143,7 @@ describe("a picture in the page", () => {
           return [...inputOf(${JSON.stringify(card)}, raster)]
         })()`)
           const here = yield* ImageFile.read(card)([join(pictures, file)])
-          const apart = farthest(there as ReadonlyArray<number>, here) // the expression says that it is numbers
+          const apart = farthest(there as ReadonlyArray<number>, here) // the expression returns numbers
           const most = card.image.height === tall ? 1e-6 : 4 / 255 / (card.deviation[0] ?? 1)
           assert.isBelow(apart, most, JSON.stringify(card))
         }

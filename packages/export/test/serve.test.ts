@@ -1,4 +1,4 @@
-/** The page's server gives this machine the files of its folders, and whatever else is asked of it, it goes on. */
+/** The page's server gives this machine the files of its folders, and keeps running whatever is requested. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { execFileSync } from "node:child_process"
@@ -31,7 +31,7 @@ const served = Effect.acquireRelease(
     })
 )
 
-/** What is answered to a request as it is written, which no client would send. */
+/** The answer to a raw request, one that no client would send. */
 const asked = (port: number, path: string, { host = `localhost:${port}`, method = "GET" } = {}) =>
   Effect.callback<{ readonly status: number; readonly body: string }>((resume) => {
     const socket = connect(port, "127.0.0.1", () =>
@@ -77,7 +77,7 @@ describe.skipIf(process.platform === "win32")("the page's server", () => {
       }
       for (const path of ["//", "/\\", "//evil"]) assert.include((yield* asked(port, path)).body, "<html", path)
       assert.strictEqual((yield* asked(port, "/files/seven.txt", { method: "POST" })).status, 405)
-      // A page from elsewhere, whose name leads here by now.
+      // A foreign page whose name now resolves to this machine.
       for (const host of ["evil.example", `evil.example:${port}`, "localhost.evil.example", ""])
         assert.include([400, 403], (yield* asked(port, "/files/seven.txt", { host })).status, host)
       for (const host of [`127.0.0.1:${port}`, `LOCALHOST:${port}`])

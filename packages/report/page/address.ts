@@ -1,20 +1,20 @@
-/** What is looked at, kept in the address behind `#`: a link leads to the same view. */
+/** The current view, stored in the address after `#`, so that a link leads to the same view. */
 import { Row } from "./shared.ts"
 
 export interface View {
-  /** The number of the run. */
+  /** The index of the run. */
   readonly run: number
   /** The filter's expression. */
   readonly where: string
   /** States that are shown. */
   readonly states: ReadonlyArray<Row.State>
-  /** The table's order: a column's name, with `-` before it for falling. */
+  /** The table's order: a column's name, with `-` in front for descending. */
   readonly sort: string
-  /** The table's columns; empty for the usual ones. */
+  /** The table's columns; empty for the default ones. */
   readonly columns: ReadonlyArray<string>
-  /** The trial that is looked at, if any. */
+  /** The selected trial, if any. */
   readonly trial: number | null
-  /** What the views are of, by the view. */
+  /** What each view shows, by view. */
   readonly of: Readonly<Record<string, string>>
 }
 
@@ -32,7 +32,7 @@ const own = new Set(["run", "where", "states", "sort", "columns", "trial"])
 const isState = (text: string): text is Row.State => Row.states.some((state) => state === text)
 const list = (text: string | null) => (text === null || text === "" ? [] : text.split("|"))
 
-/** The view of an address; whatever it does not say is as at first. */
+/** The view in an address; anything not given has its default. */
 export const parse = (hash: string): View => {
   const given = new URLSearchParams(hash.replace(/^#/, ""))
   const trial = given.get("trial")
@@ -47,7 +47,7 @@ export const parse = (hash: string): View => {
   }
 }
 
-/** The address of a view: only what is otherwise than at first. */
+/** The address of a view, with everything that differs from the defaults. */
 export const print = (view: View): string => {
   const out = new URLSearchParams()
   if (view.run !== 0) out.set("run", String(view.run))

@@ -1,4 +1,4 @@
-/** A chart, and the same in words and as a table for whoever does not see it. */
+/** A chart, with the same content in words and as a table for anyone who cannot see it. */
 import * as echarts from "echarts/core"
 import type { EChartsCoreOption } from "echarts/core"
 import { BarChart, CustomChart, HeatmapChart, LineChart, ParallelChart, ScatterChart } from "echarts/charts"
@@ -63,7 +63,7 @@ const coloursOf = (): Colours => {
   }
 }
 
-/** Tells charts that the theme is another. */
+/** Notifies charts of a change of theme. */
 export const themed = new EventTarget()
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => themed.dispatchEvent(new Event("change")))
 
@@ -78,19 +78,19 @@ export interface Size {
 }
 
 export interface Props {
-  /** What is to be seen, in a sentence or two. */
+  /** What the chart shows, in a sentence or two. */
   readonly summary: string
-  /** The same as a table; made when it is opened. */
+  /** The same as a table; built when it is opened. */
   readonly table: () => Tabular
   readonly option: (colours: Colours, size: Size) => EChartsCoreOption
-  /** What the option is made of: it is drawn again when one of them changes. */
+  /** The chart's dependencies: it is drawn again when one of them changes. */
   readonly of: ReadonlyArray<unknown>
   readonly height?: number
-  /** On a narrow screen. Default: the same, but at most 300. */
+  /** The height on a narrow screen. Default: the same, but at most 300. */
   readonly narrow?: number
-  /** Told of what happens in the chart, by the event's name. */
+  /** Handlers for events in the chart, by the event's name. */
   readonly on?: Readonly<Record<string, (event: unknown, chart: echarts.ECharts) => void>>
-  /** Called when it was drawn. */
+  /** Called after each drawing. */
   readonly after?: (chart: echarts.ECharts) => void
   readonly children?: ComponentChildren
 }
@@ -98,7 +98,7 @@ export interface Props {
 const isWide = () => innerWidth >= 640
 
 const drawn = new Set<() => void>()
-// What lies below the fold is drawn when it comes near; on paper all of it is seen, and in the light theme.
+// Charts below the fold are drawn when they come near; on paper all of them are visible, in the light theme.
 const root = document.documentElement
 let theme: string | undefined
 addEventListener("beforeprint", () => {
@@ -165,7 +165,7 @@ export const Chart = (props: Props) => {
         animation: false,
         color: [...colours.palette],
         textStyle: { color: colours.text, fontFamily: "system-ui, sans-serif" },
-        // Drawn, and never markup: what names hold is text.
+        // Drawn, never as markup: names are plain text.
         tooltip: {
           renderMode: "richText",
           confine: true,
@@ -180,7 +180,7 @@ export const Chart = (props: Props) => {
         true
       ) // an option's tooltip is an object here
       latest.current.after?.(chart)
-      // What tests wait for.
+      // Tests wait for this.
       element.dataset["drawn"] = String(Number(element.dataset["drawn"] ?? 0) + 1)
     }
     const soon = () => {
@@ -190,7 +190,7 @@ export const Chart = (props: Props) => {
     const now = () => {
       seen = true
       render()
-      // The chart's layers as one picture: paper shows the topmost alone, and takes no other width.
+      // The chart's layers as one picture: on paper only the topmost layer would show, and it would not adapt to another width.
       const picture = chart?.renderToCanvas({ pixelRatio: 2 })
       if (picture === undefined) return
       picture.style.position = "static"
@@ -247,7 +247,7 @@ export const Chart = (props: Props) => {
   )
 }
 
-/** Axes and margins as all charts have them. */
+/** Axes common to all charts. */
 export const axis = (colours: Colours, name: string, more: object = {}) => ({
   name,
   nameLocation: "middle",

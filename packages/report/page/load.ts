@@ -1,4 +1,4 @@
-/** Where the page's searches come from: from the page itself, or, live, from the server that gave it. */
+/** Where the page's searches come from: from the page itself, or, when live, from the server that sent it. */
 import { useEffect, useState } from "preact/hooks"
 import {
   Codec,
@@ -28,7 +28,7 @@ const unpacked = async (base64: string): Promise<Uint8Array<ArrayBuffer>> => {
   return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
-/** The report in the page. The page and its data are made together: what the header says has been checked where it was made. */
+/** The report in the page. The page and its data are made together, so the header was checked there. */
 export const embedded = async (base64: string): Promise<Loaded> => {
   const parts = Codec.part(await unpacked(base64))
   if (parts === undefined) throw new Error("The report’s data are damaged. Make it again.")
@@ -74,7 +74,7 @@ const unknown = (name: string, state: Info["state"]): Info => ({
   replay: null
 })
 
-/** The searches of the server's folder; of the one that is looked at everything, as it comes about. */
+/** The searches in the server's folder; the selected one completely, as it grows. */
 export const useLive = (run: number): Loaded => {
   const [list, setList] = useState<Listed>({ runs: [], problems: [] })
   const [shown, setShown] = useState<{ readonly name: string; readonly run: Shown } | undefined>()
@@ -122,10 +122,10 @@ export const useLive = (run: number): Loaded => {
       setShown({ name, run: { info, importances, details: [], table: Table.of([...rows.values()]) } })
       shownAt = performance.now()
       took = shownAt - began
-      // What it costs to work out is asked for again when there is a fifth more to work with.
+      // Results that are expensive to compute are requested again once there is a fifth more data.
       if (rows.size >= 1.2 * known + 5) ask()
     }
-    // What comes alone is shown at once; of many at once a few times a second, more rarely the longer it takes.
+    // A single update is shown at once; a series of updates a few times a second, less often the longer it takes.
     const soon = () => {
       if (!ready || timer !== 0) return
       const rest = shownAt + Math.min(5000, 100 + took) - performance.now()
@@ -145,7 +145,7 @@ export const useLive = (run: number): Loaded => {
     })
     hear("anew", () => rows.clear())
     source.addEventListener("error", () => {
-      // One that is refused is not tried again: the server says why.
+      // A request that the server refused is not tried again: the server says why.
       if (source.readyState !== EventSource.CLOSED) return
       void fetch(`${path}/events`).then(
         async (answer) => setProblem(answer.ok ? "" : (await answer.text()).trim()),
@@ -174,7 +174,7 @@ export const useLive = (run: number): Loaded => {
   }
 }
 
-/** What the server says of a trial's network; `undefined` until it does, a sentence where it cannot. */
+/** The server's answer about a trial's network; `undefined` until it arrives, a sentence if it cannot say. */
 export const useDetail = (live: boolean, run: string, trial: number | null): Detail | string | undefined => {
   const [found, setFound] = useState<{ readonly key: string; readonly detail: Detail | string } | undefined>()
   const key = `${run} ${trial}`

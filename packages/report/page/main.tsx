@@ -1,4 +1,4 @@
-/** The page: what is shown of a search, and what of it. */
+/** The page: which views of a search are shown, and for which trials. */
 import * as Result from "effect/Result"
 import { type ComponentType, render } from "preact"
 import { useEffect, useMemo, useRef, useState } from "preact/hooks"
@@ -22,7 +22,7 @@ import { Trial } from "./views/Trial.tsx"
 import { Trials } from "./views/Trials.tsx"
 import { Workers } from "./views/Workers.tsx"
 
-/** The rows that a filter, the states and a brush leave. */
+/** The rows that remain after the filter, the states and the brush. */
 const select = (
   table: Table.Table,
   predicate: Filter.Predicate,
@@ -70,8 +70,9 @@ const all: readonly [Entry, ...ReadonlyArray<Entry>] = [
 ]
 
 /**
- * A view: kept up to date while it is in sight, and a moment later where it is not. Of 100,000 trials each takes tens of milliseconds to work out, and a filter is to be felt at once: of
- * other rows only the table is worked out with the count, the charts in the frame that follows.
+ * A view: updated immediately while it is visible, and a moment later if it is not. With 100,000 trials each view takes tens of
+ * milliseconds to compute, and filtering should respond at once. So when the rows change, only the table is computed together with the
+ * count, and the charts in the next frame.
  */
 const Section = ({ at, seen }: { readonly at: number; readonly seen: Seen }) => {
   const [id, , View] = all[at] ?? all[0]
@@ -154,7 +155,7 @@ const App = ({
   const asked = useDetail(live, run?.info.name ?? "", view.trial)
   const table = run?.table
   const parsed = useMemo(() => (table === undefined ? undefined : Filter.parse(table)(view.where)), [table, view.where])
-  // With a mistake in it nothing is filtered, and the mistake is said.
+  // With an error in it nothing is filtered, and the error is shown.
   const predicate = parsed !== undefined && Result.isSuccess(parsed) ? parsed.success : undefined
   const states = view.states.join()
   const unbrushed = useMemo(
@@ -337,7 +338,7 @@ const App = ({
   )
 }
 
-/** The view, and its address. */
+/** The view and its address. */
 const useView = () => {
   const [view, setView] = useState(() => Address.parse(location.hash))
   const known = useRef(location.hash)
@@ -347,15 +348,15 @@ const useView = () => {
       setView(Address.parse(location.hash))
     }
     addEventListener("hashchange", hear)
-    // Effects run after the first frame: an address followed before was heard by nobody.
+    // Effects run after the first frame: nothing listened for an address followed before that.
     if (location.hash !== known.current) hear()
     return () => removeEventListener("hashchange", hear)
   }, [])
   useEffect(() => {
-    // Browsers refuse to be told too often.
+    // Browsers refuse updates that come too often.
     const timer = setTimeout(() => {
       const wanted = Address.print(view)
-      // An address that was followed a moment ago is heard of next.
+      // A link that was followed a moment ago is handled next.
       if (wanted === location.hash || location.hash !== known.current) return
       history.replaceState(null, "", wanted === "#" ? location.pathname + location.search : wanted)
       known.current = location.hash
@@ -385,7 +386,7 @@ if (root !== null && data !== null) {
   } else
     embedded(data.textContent).then(
       (loaded) => {
-        // The text of a large one is of no more use.
+        // The text of a large report is no longer needed.
         data.remove()
         render(<Still loaded={loaded} />, root)
         document.body.dataset["ready"] = "yes"

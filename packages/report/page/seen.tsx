@@ -1,4 +1,4 @@
-/** What every view is given, and what they have in common. */
+/** What every view receives, and what views have in common. */
 import { number, percent, time } from "./format.ts"
 import type { View } from "./address.ts"
 import { type Compared, Front, type Info, type Shown, Table } from "./shared.ts"
@@ -12,16 +12,16 @@ export interface Seen {
   readonly rows: Int32Array
   readonly view: View
   readonly set: (change: Partial<View>) => void
-  /** Sets what a view is of. */
+  /** Sets what a view shows. */
   readonly choose: (key: string, value: string) => void
   readonly open: (trial: number) => void
   readonly brush: Brush
   readonly setBrush: (brush: Brush) => void
-  /** Rows that are shown whatever is brushed. */
+  /** The rows shown, ignoring the brush. */
   readonly unbrushed: Int32Array
   /** All searches of the report. */
   readonly runs: ReadonlyArray<Shown>
-  /** How they compare, where that was worked out. */
+  /** How they compare, if that was computed. */
   readonly compared: Compared | undefined
 }
 
@@ -39,7 +39,7 @@ export const worths = ({ info, table }: Shown): ReadonlyArray<string> => {
   )
 }
 
-/** A value as people read it: shares as percent. */
+/** A value in readable form: shares as percentages. */
 export const valued = ({ measures }: Info, name: string, value: number): string =>
   measures.some((each) => each.name === name && each.isShare)
     ? Number.isNaN(value)
@@ -90,7 +90,7 @@ export const Select = ({ label, onChange, options, value }: SelectProps) => (
   </label>
 )
 
-/** What was chosen of some, or the first that is there. */
+/** The chosen one, or the first that exists. */
 export const chosen = (
   given: string | undefined,
   options: ReadonlyArray<string>,
@@ -100,27 +100,27 @@ export const chosen = (
   options[0] ??
   ""
 
-/** Choices, the most important first where that is known. */
+/** Choices, the most important first if importances are known. */
 export const choices = ({ importances, table }: Shown): ReadonlyArray<Table.Column> => {
   const known = importances.find(({ choices }) => choices.length > 0)?.choices ?? []
   const rank = new Map(known.map(({ name }, i) => [name, i]))
   return Table.ofRole("choice")(table).toSorted((a, b) => (rank.get(a.name) ?? 1e6) - (rank.get(b.name) ?? 1e6))
 }
 
-/** At most so many rows, evenly. */
+/** At most this many rows, evenly spread. */
 export const spread = (rows: Int32Array, most: number): ReadonlyArray<number> =>
   rows.length <= most
     ? Array.from(rows)
     : Array.from({ length: most }, (_, i) => rows[Math.floor((i * rows.length) / most)] ?? 0)
 
-/** Rows by a column's worth, the best first. */
+/** Rows sorted by a column's worth, best first. */
 export const bestFirst = (run: Shown, rows: Int32Array, name: string, most: number): ReadonlyArray<number> => {
   const values = Table.numbers(name)(run.table)
   if (values === undefined) return []
   const sign = Front.directionOf(name)(run.info) === "higher" ? -1 : 1
   const epochs = Table.numbers("epochs")(run.table)
   const known = Array.from(rows.filter((row) => !Number.isNaN(values[row])))
-  // Only results of as many epochs are comparable.
+  // Only results after equally many epochs are comparable.
   const level = known.reduce((top, row) => Math.max(top, epochs?.[row] || 0), 0)
   return known
     .filter((row) => (epochs?.[row] || 0) === level)
@@ -128,7 +128,7 @@ export const bestFirst = (run: Shown, rows: Int32Array, name: string, most: numb
     .slice(0, most)
 }
 
-/** What a chart's point was made from: charts hand their data back as they were given. */
+/** The index from which a chart's point was made: charts return their data unchanged. */
 export const indexIn = (event: unknown): number | undefined => {
   if (typeof event !== "object" || event === null || !("dataIndex" in event)) return undefined
   return typeof event.dataIndex === "number" ? event.dataIndex : undefined

@@ -1,4 +1,4 @@
-/** What the page has of the package: what runs in a browser. */
+/** The parts of the package that the page uses: those that run in a browser. */
 export * as Codec from "../src/Codec.ts"
 export type { Compared } from "../src/Compared.ts"
 export * as Distances from "../src/Distances.ts"

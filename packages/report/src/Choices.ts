@@ -1,9 +1,9 @@
 /**
- * The choices of points as columns, from their JSON alone: every place in it is one, named by its path (`stages.0.operator`). A place that some points have not is a choice
- * that depends on others, and is empty there.
+ * The choices of points as columns, from their JSON alone: every position in it is a choice, named by its path (`stages.0.operator`). A
+ * position that some points lack is a choice that depends on others, and is empty there.
  */
 
-/** Points with more places than this have the first of them as columns. */
+/** For points with more positions than this, only the first ones become columns. */
 const most = 400
 
 const visit = (value: unknown, path: string, found: Map<string, string>) => {
@@ -13,7 +13,7 @@ const visit = (value: unknown, path: string, found: Map<string, string>) => {
   else found.set(path === "" ? "point" : path, typeof value === "string" ? value : JSON.stringify(value))
 }
 
-/** A live page makes its columns anew of the same points several times a second. */
+/** A live page rebuilds its columns from the same points several times a second. */
 const known = new WeakMap<object, ReadonlyMap<string, string>>()
 
 /** A point's choices by path, as texts. */
@@ -28,7 +28,7 @@ export const of = (point: unknown): ReadonlyMap<string, string> => {
 
 const isNumber = (label: string) => label.trim() !== "" && Number.isFinite(Number(label))
 
-/** Options in the order in which they are shown: numbers rising, other texts by the alphabet. */
+/** Options in display order: numbers ascending, other texts alphabetically. */
 export const ordered = (labels: Iterable<string>): ReadonlyArray<string> => {
   const all = [...labels]
   return all.every(isNumber)

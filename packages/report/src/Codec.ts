@@ -1,9 +1,10 @@
 /**
- * A table's bytes, and back: columns as they lie in memory (little-endian), one after the other, told apart by a description that is plain JSON. Runs in Node and in a page.
+ * Converts a table to bytes and back: columns as they are in memory (little-endian), one after the other, with a description in plain JSON.
+ * Runs in Node and in a browser page.
  */
 import type { Curves, Column, Role, Table } from "./Table.ts"
 
-/** Where something lies: bytes from the beginning, and how many. */
+/** The position of some data: the offset in bytes, and the length. */
 export interface Place {
   readonly offset: number
   readonly bytes: number
@@ -14,11 +15,11 @@ export interface Described {
   readonly name: string
   readonly role: Role
   readonly kind: Column["kind"]
-  /** The numbers, the codes, or the texts' offsets. */
+  /** The numbers, the codes, or the offsets of the texts. */
   readonly values: Place
-  /** Of texts: their UTF-8. */
+  /** For texts: their UTF-8. */
   readonly text?: Place | undefined
-  /** Of options. */
+  /** For options: their names. */
   readonly labels?: ReadonlyArray<string> | undefined
 }
 
@@ -45,7 +46,7 @@ export interface Body {
   readonly bytes: () => Uint8Array<ArrayBuffer>
 }
 
-/** Every array begins at a multiple of this, so that it can be read where it lies. */
+/** Every array begins at a multiple of this, so that it can be read in place. */
 const alignment = 8
 
 export const body = (): Body => {
@@ -70,7 +71,7 @@ export const body = (): Body => {
   }
 }
 
-/** Puts a table's arrays into a body. */
+/** Appends a table's arrays to a body, and describes them. */
 export const describe = ({ columns, curves, size, work }: Table, to: Body): Description => ({
   size,
   columns: columns.map((each): Described => {
@@ -93,7 +94,7 @@ export const describe = ({ columns, curves, size, work }: Table, to: Body): Desc
   }
 })
 
-/** The table that was described; its arrays lie in `bytes`, which have to begin at a multiple of 8 in their buffer. */
+/** The table that was described; its arrays are views of `bytes`, which have to begin at a multiple of 8 in their buffer. */
 export const read = ({ columns, curves, size, work }: Description, bytes: Uint8Array<ArrayBuffer>): Table => {
   const at = ({ bytes: length, offset }: Place, width: number) =>
     [bytes.buffer, bytes.byteOffset + offset, length / width] as const
@@ -129,7 +130,7 @@ export const read = ({ columns, curves, size, work }: Description, bytes: Uint8A
 const magic = 0x31524e55 // "UNR1"
 const prefix = 8
 
-/** A header and a body as one: four bytes of what it is, four of the header's length, the header's JSON, the body. */
+/** A header and a body in one: four bytes that identify the format, four for the header's length, the header's JSON, the body. */
 export const join = (header: unknown, content: Uint8Array): Uint8Array<ArrayBuffer> => {
   const text = new TextEncoder().encode(JSON.stringify(header))
   const start = Math.ceil((prefix + text.length) / alignment) * alignment
@@ -142,7 +143,7 @@ export const join = (header: unknown, content: Uint8Array): Uint8Array<ArrayBuff
   return all
 }
 
-/** The two again; `undefined` where the bytes are something else. What the header says is the caller's to check. */
+/** Separates the two again; `undefined` if the bytes are something else. Checking the header's content is up to the caller. */
 export const part = (
   all: Uint8Array<ArrayBuffer>
 ): { readonly header: unknown; readonly content: Uint8Array<ArrayBuffer> } | undefined => {

@@ -1,4 +1,4 @@
-/** How the searches of a report compare, as `Comparison` of `@uninet/search` found it: what the page draws of it. Runs in Node and in a page. */
+/** How the searches of a report compare, from `Comparison` of `@uninet/search`: the data that the page draws. Runs in Node and in a browser page. */
 import type { Comparison } from "@uninet/search"
 import * as Schema from "effect/Schema"
 
@@ -7,7 +7,7 @@ const Band = Schema.Struct({ mean: Schema.Finite, low: Limit, high: Limit })
 const Curve = Schema.Struct({ at: Schema.Array(Schema.Finite), bands: Schema.Array(Band) })
 const Side = Schema.Struct({ group: Schema.String, ...Band.fields })
 
-/** Groups of searches, the best that each had found by what it had used up, and every pair at equal budgets. */
+/** Groups of searches, the best that each had found at each point of a budget, and every pair at equal budgets. */
 export const Compared = Schema.Struct({
   by: Schema.Struct({ name: Schema.String, direction: Schema.Literals(["higher", "lower"]) }),
   groups: Schema.Array(

@@ -1,5 +1,5 @@
 /**
- * The report's page, live: served on this machine to itself alone, each search followed as its journal grows.
+ * The report's page, live: served on this machine and only to it. Each search is followed as its journal grows.
  *
  * @example
  * ```ts
@@ -36,37 +36,37 @@ export interface Listed {
   readonly state: Run.Info["state"]
 }
 
-/** A search that is followed. */
+/** A search that is being followed. */
 export interface Opened {
   readonly following: Follow.Following
-  /** What is said of it beside its journal, as it is now, with so many trials begun. */
+  /** What is said about it besides its journal, as of now, when this many trials have been started. */
   readonly about: (begun: number) => Effect.Effect<Run.About>
 }
 
-/** Where searches come from. Nothing but what it lists is ever opened. */
+/** Where searches come from. Only what it lists is ever opened. */
 export interface Source {
-  /** All there are, and sentences about what cannot be read. */
+  /** All searches, and a sentence for each one that cannot be read. */
   readonly list: Effect.Effect<{ readonly runs: ReadonlyArray<Listed>; readonly problems: ReadonlyArray<string> }>
-  /** One of them by its name; `undefined` where there is none. Fails with a sentence where it cannot be read. */
+  /** A search by its name; `undefined` if there is none. Fails with a sentence if it cannot be read. */
   readonly open: (name: string) => Effect.Effect<Opened | undefined, { readonly message: string }>
-  /** What the network of a trial is made of, or why that cannot be said. */
+  /** The structure of a trial's network, or why it cannot be shown. */
   readonly detail: (name: string, trial: number) => Effect.Effect<Detail | string>
 }
 
 /** Where the dashboard is served. */
 export interface Options {
-  /** 0 takes any that is free. */
+  /** 0 takes any free port. */
   readonly port: number
 }
 
-/** A dashboard that is served. */
+/** A running dashboard. */
 export interface Served {
   readonly url: string
-  /** The one that was taken. */
+  /** The port in use. */
   readonly port: number
 }
 
-/** The port cannot be had. */
+/** The port is not available. */
 export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("PortUnavailable", {
   port: Schema.Int,
   problem: Schema.String
@@ -76,13 +76,13 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
   }
 }
 
-/** Names that only this machine has for itself: by any other one a page from elsewhere could have sent its reader's browser here. */
+/** Names that only this machine has for itself: with any other name, a foreign page could have sent the user's browser here. */
 const isOurs = (host: string | undefined) => /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(host ?? "")
 
-/** Rows of one message: what a browser takes in at a time. */
+/** Rows per message: as many as a browser processes at a time. */
 const chunk = 400
 
-/** Milliseconds between two looks at a journal; more where looking takes long. */
+/** Milliseconds between two looks at a journal; longer if looking takes long. */
 const pause = 200
 
 const text = (status: number, content: string) => HttpServerResponse.text(`${content}\n`, { status })
@@ -93,17 +93,17 @@ const encoder = new TextEncoder()
 
 const message = (event: string, data: unknown) => encoder.encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
 
-/** Trials that were begun. */
+/** How many trials were started. */
 const begunIn = ({ rows }: Run.Run["log"]): number =>
   [...rows.values()].reduce((sum, { state }) => sum + Number(state !== "refused" && state !== "repeated"), 0)
 
-/** A search that has only been read. */
+/** A search as it was first read. */
 const opened = ({ about, following: { first } }: Opened) => {
   const begun = first.entries.filter(({ entry }) => entry._tag === "Proposed").length
   return Effect.map(about(begun), (about) => Run.of(first, about))
 }
 
-/** A search as messages: what is said of it, all its rows, and then what changes. Ends when whoever listens goes. */
+/** A search as messages: its description, all its rows, and then changes. Ends when the listener disconnects. */
 const follow = (search: Opened): Stream.Stream<Uint8Array> =>
   Stream.callback<Uint8Array>((queue) =>
     Effect.gen(function* () {
@@ -124,7 +124,7 @@ const follow = (search: Opened): Stream.Stream<Uint8Array> =>
       for (;;) {
         const began = performance.now()
         const step = yield* Effect.result(following.next)
-        // A journal that is away for a moment, or being copied, is looked at again.
+        // A journal that is missing for a moment, or is being copied, is tried again.
         if (step._tag === "Success") {
           const { anew, entries, identity, isCut, trainings } = step.success
           if (anew) {
@@ -132,7 +132,7 @@ const follow = (search: Opened): Stream.Stream<Uint8Array> =>
             yield* Queue.offer(queue, message("anew", {}))
             yield* tell(run.log.rows.keys())
           } else if (entries.length > 0 || silent % 2 === 1) {
-            // How it stands is looked at now and then, too: a search ends without an entry.
+            // The search's state is also checked now and then, because a search ends without an entry.
             for (const stored of entries) run.log.add(stored)
             for (const trained of trainings) run.log.train(trained)
             const now = yield* about(begunIn(run.log))
@@ -141,17 +141,17 @@ const follow = (search: Opened): Stream.Stream<Uint8Array> =>
           }
           silent = entries.length > 0 ? 0 : silent + 1
         }
-        // A line now and then tells that the other side is still there, and finds out where it is not.
+        // An occasional line shows that the server is still there, and detects a client that is gone.
         if (silent > 0 && silent % 50 === 0) yield* Queue.offer(queue, encoder.encode(": \n\n"))
         yield* Effect.sleep(Math.max(pause, 3 * (performance.now() - began)))
       }
     })
   )
 
-/** Trials that importances are worked out from while a search runs: it is to answer all the while. */
+/** How many trials importances are computed from while a search runs, so that the server keeps responding. */
 const most = 600
 
-/** What is known of the choices of a search, the server answering others in between. */
+/** The importances of a search's choices. The server answers other requests in between. */
 const importancesOf = Effect.fnUntraced(function* (search: Opened) {
   const run = yield* opened(search)
   const table = Run.table(run)
@@ -168,7 +168,7 @@ const json = (value: unknown) => HttpServerResponse.text(JSON.stringify(value), 
 
 const headers = { "x-content-type-options": "nosniff", "cache-control": "no-store" }
 
-/** What is answered to a request. */
+/** Answers a request. */
 const answer = (source: Source, page: string) =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
@@ -193,9 +193,9 @@ const answer = (source: Source, page: string) =>
   }).pipe(Effect.map(HttpServerResponse.setHeaders(headers)))
 
 /**
- * Serves the searches of a source on 127.0.0.1 while the scope is open. Whatever is asked, it goes on; nothing is changed by it.
+ * Serves the searches of a source on 127.0.0.1 while the scope is open. No request can stop it or change anything.
  *
- * Fails with `PortUnavailable`, and with `PageUnavailable` where the page's scripts cannot be bundled.
+ * Fails with `PortUnavailable`, and with `PageUnavailable` if the page's scripts cannot be bundled.
  */
 export const serve = (
   source: Source,
@@ -205,7 +205,7 @@ export const serve = (
     const page = yield* Html.live
     const node = createServer()
     const server = yield* Effect.mapError(
-      // Streams that are listened to never end by themselves.
+      // Streams with a listener never end by themselves.
       NodeHttpServer.make(() => node, { port, host: "127.0.0.1", disablePreemptiveShutdown: true }),
       ({ cause }) =>
         new PortUnavailable({

@@ -1,7 +1,7 @@
-/** How far networks are from one another: the share of choices in which they differ. */
+/** How different networks are: the share of choices in which they differ. */
 import { type Column, number } from "./Table.ts"
 
-/** Of every two rows. A choice that only one of them has counts as one in which they differ; one that neither has, not at all. */
+/** For every two rows. A choice that only one of them has counts as a difference; one that neither has does not count. */
 export const of = (
   rows: ReadonlyArray<number>,
   choices: ReadonlyArray<Column>

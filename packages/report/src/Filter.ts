@@ -1,14 +1,15 @@
 /**
- * Trials picked by an expression: `accuracy > 0.95 and macs < 2M and (stages.0.operator = SA or state != finished)`.
+ * Selects trials by an expression: `accuracy > 0.95 and macs < 2M and (stages.0.operator = SA or state != finished)`.
  *
- * Compared are a column and a number (with K, M, G, T or %), a word or a text in quotes, or another column; a column whose name is no word stands in `backticks`. `=`, `!=`, `<`,
- * `<=`, `>`, `>=`, `~` (has a text in it, whatever its case) and `!~`; `and`, `or`, `not` and brackets. A column's name alone holds where it has something.
- * A comparison with what a trial has not never holds. Runs in Node and in a page.
+ * A comparison has a column on one side, and on the other a number (with K, M, G, T or %), a word, a quoted text, or another column. A
+ * column whose name is not a word is written in `backticks`. The operators are `=`, `!=`, `<`, `<=`, `>`, `>=`, `~` (contains a text,
+ * ignoring case) and `!~`, combined with `and`, `or`, `not` and brackets. A column's name alone is true if the column has a value. A
+ * comparison with a missing value is never true. Runs in Node and in a browser page.
  */
 import * as Result from "effect/Result"
 import { type Column, column, type Table, text } from "./Table.ts"
 
-/** Whether a row is wanted. */
+/** Whether a row matches. */
 export type Predicate = (row: number) => boolean
 
 type Token =
@@ -57,7 +58,7 @@ const near = (table: Table, name: string): string => {
   return (alike.length > 0 ? alike : names).slice(0, 8).join(", ")
 }
 
-/** The number that a column has in a row: of options and texts, where they are one. */
+/** The number that a column has in a row; for options and texts, if they are numbers. */
 const numberIn = (of: Column): ((row: number) => number) => {
   if (of.kind === "number") return (row) => of.values[row] ?? NaN
   if (of.kind === "category") {
@@ -88,7 +89,7 @@ const comparesTexts: Readonly<Record<string, (a: string, b: string) => boolean>>
   "!~": (a, b) => !a.toLowerCase().includes(b.toLowerCase())
 }
 
-/** What holds of a column's text; of options it is asked once each. */
+/** Tests a column's text; each option is tested only once. */
 const byText = (of: Column, holds: (text: string) => boolean): Predicate => {
   if (of.kind !== "category") return (row) => holds(text(row)(of))
   const held = ["", ...of.labels].map(holds)
@@ -127,7 +128,7 @@ const comparison = (left: Operand, sign: string, right: Operand): Result.Result<
   return Result.succeed(byText(of, (found) => textual(found, right.text)))
 }
 
-/** What is wrong with an expression, on its way out of the parser. */
+/** What is wrong with an expression, thrown by the parser. */
 class Wrong extends Error {}
 const wrong = (problem: string): never => {
   throw new Wrong(problem)
@@ -193,7 +194,7 @@ const parser = (all: ReadonlyArray<Token>, table: Table) => {
 }
 
 /**
- * What an expression holds of, or what is wrong with it, in a sentence. An empty one holds of every trial.
+ * The predicate of an expression, or what is wrong with it, in a sentence. An empty expression matches every trial.
  *
  * @example
  * ```ts

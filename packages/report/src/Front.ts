@@ -1,17 +1,17 @@
-/** Pareto fronts and running bests of many rows at once. Runs in Node and in a page. */
+/** Pareto fronts and running bests of many rows at once. Runs in Node and in a browser page. */
 import type { Info } from "./Run.ts"
 import type { Numbers } from "./Table.ts"
 
-/** Whether more or less of it is better. */
+/** Whether larger or smaller values are better. */
 export type Direction = "higher" | "lower"
 
-/** A measure or cost that is looked for, and which way it is better. */
+/** A measure or cost to optimise, and its direction. */
 export interface Objective {
   readonly values: Numbers["values"]
   readonly direction: Direction
 }
 
-/** Which way a measure or a cost of a search is better. */
+/** The direction in which a measure or a cost of a search is better. */
 export const directionOf =
   (name: string) =>
   ({ measures, objectives }: Pick<Info, "measures" | "objectives">): Direction =>
@@ -19,7 +19,7 @@ export const directionOf =
     objectives.find((each) => each.name === name)?.direction ??
     (name === "reward" ? "higher" : "lower")
 
-/** Rows with a number in every objective that were trained for as many epochs as any that is given: results of fewer say nothing against others. */
+/** Rows with a number in every objective, among those trained for the most epochs: results after fewer epochs cannot be compared with them. */
 export const comparable = (
   rows: ArrayLike<number>,
   objectives: ReadonlyArray<Pick<Objective, "values">>,
@@ -41,8 +41,9 @@ const worth = ({ direction, values }: Objective, row: number) => {
 }
 
 /**
- * The rows that no other dominates, in two or more objectives; rows that have no number in one of them are left out. By rising worth in the last objective. Of rows that are equal
- * in all objectives all are kept. In n log n for two objectives, in n times the front's length for more.
+ * The rows that no other dominates, in two or more objectives; rows without a number in one of them are left out. Sorted by ascending worth
+ * in the last objective. Of rows that are equal in all objectives, all are kept. Takes n log n for two objectives, and n times the front's
+ * length for more.
  */
 export const of = (rows: ArrayLike<number>, objectives: ReadonlyArray<Objective>): ReadonlyArray<number> => {
   const kept = Array.from(rows).filter((row) => objectives.every((each) => !Number.isNaN(worth(each, row))))
@@ -59,7 +60,7 @@ export const of = (rows: ArrayLike<number>, objectives: ReadonlyArray<Objective>
   const front: Array<number> = []
   for (const i of order) {
     const own = worths[i] ?? []
-    // Of two objectives the last of the front has the most of the second.
+    // With two objectives, the last row of the front has the most of the second.
     const from = objectives.length <= 2 ? Math.max(0, front.length - 1) : 0
     let dominated = false
     for (let j = from; j < front.length && !dominated; j++) {
@@ -77,7 +78,7 @@ export const of = (rows: ArrayLike<number>, objectives: ReadonlyArray<Objective>
   return front.map((i) => kept[i] ?? -1)
 }
 
-/** A row that was the best by then. */
+/** A row that was the best so far. */
 export interface Best {
   /** The row's number. */
   readonly row: number
@@ -86,8 +87,8 @@ export interface Best {
 }
 
 /**
- * The rows that were better than all before them, in their order. Results of different epochs say nothing of one another: one of more epochs than any before it is the best, as in a
- * search, and one of fewer is not looked at.
+ * The rows that were better than all before them, in order. Results after different numbers of epochs are not compared: one after more
+ * epochs than any before it is the best, as in a search, and one after fewer is ignored.
  */
 export const running = (
   rows: ArrayLike<number>,

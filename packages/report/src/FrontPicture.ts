@@ -1,6 +1,6 @@
 /**
- * The Pareto front of a search as a picture to put into a text: every trial, those that none dominates, and the axes. Plain SVG, without scripts or anything from elsewhere; light and dark as the
- * reader's.
+ * The Pareto front of a search as a picture for a document: every trial, the front, and the axes. Plain SVG, without scripts or external
+ * resources; light or dark as the reader's theme.
  */
 import { Picture } from "@uninet/model-space"
 import * as Front from "./Front.ts"
@@ -9,7 +9,7 @@ import { column, numbers, type Table, text as textIn } from "./Table.ts"
 
 /** What is drawn. */
 export interface Options {
-  /** Two measures or costs: the one upwards, then the one to the right. Default: the search's objectives, or what decides and `macs`. */
+  /** Two measures or costs: the vertical one, then the horizontal one. Default: the search's objectives, or the deciding measure and `macs`. */
   readonly of?: readonly [string, string]
 }
 
@@ -35,7 +35,7 @@ const number = (value: number): string => {
   return `${Number((value / scale).toPrecision(4))}${unit}`
 }
 
-/** Which two; `undefined` where the search has no two. */
+/** The two measures or costs; `undefined` if the search does not have two. */
 const chosen = (info: Info, table: Table, of: Options["of"]) => {
   const { decides, measures, objectives } = info
   const names = of ?? (objectives.length > 1 ? objectives.map(({ name }) => name) : [decides ?? "reward", "macs"])
@@ -50,7 +50,8 @@ const chosen = (info: Info, table: Table, of: Options["of"]) => {
 }
 
 /**
- * Draws the front of two measures or costs as SVG; `undefined` where the search has no result with both. Only results of as many epochs as any has are drawn: fewer say nothing against others.
+ * Draws the front of two measures or costs as SVG; `undefined` if the search has no result with both. Only results after the most epochs
+ * are drawn: those after fewer cannot be compared with them.
  *
  * @example
  * ```ts
@@ -70,7 +71,7 @@ export const svg =
     const { rows } = Front.comparable(all, [up, across], numbers("epochs")(table))
     if (rows.length === 0) return undefined
     const front = Front.of(rows, [up, across]).toSorted((a, b) => (across.values[a] ?? 0) - (across.values[b] ?? 0))
-    /** From a column's numbers to places, with some room beside the outermost. */
+    /** Maps a column's numbers to positions, with some space beyond the outermost. */
     const axis = (values: Float64Array, from: number, to: number) => {
       const [least, most] = rows.reduce(
         ([low, high], row) => [Math.min(low, values[row] ?? low), Math.max(high, values[row] ?? high)],

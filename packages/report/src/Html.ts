@@ -1,6 +1,4 @@
-/**
- * A report as one file that any browser opens, with nothing beside it.
- */
+/** A report as a single file that any browser opens. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { promisify } from "node:util"
@@ -22,15 +20,16 @@ const page = Effect.tryPromise({
   catch: (cause) => new PageUnavailable({ problem: cause instanceof Error ? cause.message : String(cause) })
 })
 
-/** The page with something at the data's place. What is put there is never looked at for patterns. */
+/** The page with some data in its place. The data are inserted literally, without interpreting patterns. */
 const filled = (data: string) => Effect.map(page, (text) => text.replace(Bundle.marker, () => data))
 
 const compress = promisify(gzip)
 
 /**
- * The text of a file that shows a report: nothing in it is asked for elsewhere, and no name in the data can become markup or a script, being packed in letters and digits.
+ * The text of a file that shows a report. It requests nothing from elsewhere, and no name in the data can become markup or a script,
+ * because the data are encoded as letters and digits.
  *
- * Fails with `PageUnavailable` where the page's scripts cannot be bundled.
+ * Fails with `PageUnavailable` if the page's scripts cannot be bundled.
  */
 export const of = (report: Report.Report): Effect.Effect<string, PageUnavailable> =>
   Effect.flatMap(
@@ -38,7 +37,7 @@ export const of = (report: Report.Report): Effect.Effect<string, PageUnavailable
     (packed) => filled(`<script type="application/octet-stream" id="report">${packed.toString("base64")}</script>`)
   )
 
-/** The page that asks its server for everything. */
+/** The page that requests everything from its server. */
 export const live: Effect.Effect<string, PageUnavailable> = filled(
   '<script type="application/octet-stream" id="report" data-live></script>'
 )

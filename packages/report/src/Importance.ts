@@ -1,10 +1,11 @@
 /**
- * How much each choice matters for a measure: how much worse the predictions of trees become when the choice is shuffled (permutation importance, Breiman 2001), on trials that the
- * trees were not grown on. Half of what that adds to the squared error is the share of the variance that the choice has a part in, alone or with others (Sobol's total index, as
- * Gregorutti et al. 2017 show).
+ * How much each choice matters for a measure: how much worse the predictions of trees become when the choice is shuffled (permutation
+ * importance, Breiman 2001), on trials on which the trees were not grown. Half of what this adds to the squared error is the share of the
+ * variance in which the choice has a part, alone or with others (Sobol's total index, as Gregorutti et al. 2017 show).
  *
- * Forests are grown on bootstrap samples of the trials, and every trial is judged by those that do not know it. The intervals are of that it may have been other trials, and other forests.
- * Where the forests predict no better than the mean does, the choices say nothing of the measure, and so does this.
+ * Forests are grown on bootstrap samples of the trials, and every trial is predicted by the forests that have not seen it. The intervals
+ * cover the choice of trials and of forests. If the forests predict no better than the mean, the choices say nothing about the measure, and
+ * no importances are given.
  */
 import { Prng } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
@@ -16,34 +17,34 @@ const Interval = Schema.Struct({ mean: Schema.Finite, low: Schema.Finite, high: 
 /** An estimate with the ends of its interval. */
 export type Interval = typeof Interval.Type
 
-/** What is known of one measure. */
+/** The result for one measure. */
 export const Importance = Schema.Struct({
   measure: Schema.String,
-  /** Trials that it was found from, all of so many epochs. */
+  /** The number of trials it is based on, all after this many epochs. */
   trials: Schema.Int,
   epochs: Schema.NullOr(Schema.Finite),
-  /** The share of the measure's variance that the forests explain in trials they do not know; at most 1, below 0 where the mean is the better guess. */
+  /** The share of the measure's variance that the forests explain in trials they have not seen; at most 1, below 0 if the mean is the better guess. */
   explained: Schema.NullOr(Interval),
-  /** By choice the share of the variance that it has a part in, the largest first. Empty where there is nothing to say. */
+  /** For each choice, the share of the variance in which it has a part, largest first. Empty if nothing can be said. */
   choices: Schema.Array(Schema.Struct({ name: Schema.String, ...Interval.fields })),
-  /** Why it is silent, in a sentence; empty where it is not. */
+  /** Why there are no importances, in a sentence; empty if there are. */
   silent: Schema.String
 })
 export type Importance = typeof Importance.Type
 
 /** How importance is estimated. */
 export interface Options {
-  /** Decides the samples. Default `importance`. */
+  /** Seeds the samples. Default `importance`. */
   readonly seed?: string
-  /** Forests. Default 10. */
+  /** The number of forests. Default 10. */
   readonly forests?: number
-  /** Trees of a forest. Default 8. */
+  /** Trees per forest. Default 8. */
   readonly trees?: number
-  /** Most trials that are looked at, evenly over the search. Default 1,000; fewer where there are many choices, so that it takes seconds at most. */
+  /** The most trials used, spread evenly over the search. Default 1,000; fewer if there are many choices, so that it takes a few seconds at most. */
   readonly most?: number
 }
 
-/** Rows of a leaf, at least: one in a hundred, which keeps trees small that have much to learn from. */
+/** The minimum number of rows in a leaf: one in a hundred, which keeps trees small when they have much data to learn from. */
 const leafOf = (n: number) => Math.max(3, Math.floor(n / 100))
 
 /** Fewer trials say nothing. */
@@ -53,7 +54,7 @@ const depth = 10
 
 const square = (x: number): number => x * x
 
-/** Of a normal distribution the middle 95% lie so many deviations from its mean. */
+/** The middle 95% of a normal distribution are within this many standard deviations of its mean. */
 const z = 1.96
 
 const varianceOf = (values: ArrayLike<number>): number => {
@@ -62,16 +63,16 @@ const varianceOf = (values: ArrayLike<number>): number => {
   return all.reduce((sum, value) => sum + square(value - mean), 0) / Math.max(1, all.length - 1)
 }
 
-/** What every trial has of something, over the forests that did not know it. */
+/** The values of each trial, over the forests that have not seen it. */
 interface Tally {
   readonly sum: Float64Array
-  /** The means of each forest, whose spread is that of the forests themselves. */
+  /** The means of each forest; their spread is that between forests. */
   readonly means: Array<number>
 }
 
 const tally = (n: number): Tally => ({ sum: new Float64Array(n), means: [] })
 
-/** Adds what a forest says of the trials that it does not know. */
+/** Adds a forest's values for the trials that it has not seen. */
 const add = (to: Tally, held: ReadonlyArray<number>, of: (i: number) => number) => {
   let all = 0
   for (const [i, row] of held.entries()) {
@@ -82,7 +83,7 @@ const add = (to: Tally, held: ReadonlyArray<number>, of: (i: number) => number) 
   to.means.push(all / Math.max(1, held.length))
 }
 
-/** The mean over all trials with its interval: it may have been other trials, and other forests. */
+/** The mean over all trials with its interval, which covers the choice of trials and of forests. */
 const intervalOf = ({ means, sum }: Tally, times: Float64Array): Interval => {
   const values = Array.from(sum, (value, i) => value / (times[i] ?? 0)).filter((value) => Number.isFinite(value))
   const mean = values.reduce((all, value) => all + value, 0) / Math.max(1, values.length)
@@ -90,7 +91,7 @@ const intervalOf = ({ means, sum }: Tally, times: Float64Array): Interval => {
   return { mean, low: mean - half, high: mean + half }
 }
 
-/** A choice's codes of some rows, at most `bins` different ones. */
+/** A choice's codes in some rows, with at most `bins` different ones. */
 const binned = (choice: Column, rows: ReadonlyArray<number>): Uint8Array => {
   const values = rows.map((row) => number(row)(choice))
   const different = [...new Set(values)].filter((value) => !Number.isNaN(value)).sort((a, b) => a - b)
@@ -106,7 +107,7 @@ const binned = (choice: Column, rows: ReadonlyArray<number>): Uint8Array => {
 interface Node {
   /** −1 for a leaf. */
   readonly feature: number
-  /** By code, whether it is on the left. */
+  /** For each code, whether it goes to the left. */
   readonly left: ReadonlyArray<boolean>
   readonly below: readonly [Node, Node] | null
   readonly value: number
@@ -115,7 +116,10 @@ interface Node {
 const meanOf = (rows: ReadonlyArray<number>, y: Float64Array) =>
   rows.reduce((sum, row) => sum + (y[row] ?? 0), 0) / Math.max(1, rows.length)
 
-/** The best way to part some rows by one feature: options by their mean, cut where the squares shrink most (exact for squared errors, Fisher 1958). */
+/**
+ * The best split of some rows by one feature: options are ordered by their mean and cut where the squared error shrinks most (exact for
+ * squared errors, Fisher 1958).
+ */
 const cut = (rows: ReadonlyArray<number>, codes: Uint8Array, y: Float64Array, leaf: number) => {
   const count = new Float64Array(bins + 1)
   const sum = new Float64Array(bins + 1)
@@ -154,7 +158,7 @@ const grow = (
   const leaf = leafOf(y.length)
   const end: Node = { feature: -1, left: [], below: null, value: meanOf(rows, y) }
   if (level >= depth || rows.length < 2 * leaf) return end
-  // A part of the choices for every cut, so that the strongest does not hide the others.
+  // Each cut considers a subset of the choices, so that the strongest does not hide the others.
   const tried = Math.max(1, Math.ceil(features.length / 2))
   const order = features.map((_, i) => i)
   let best: { readonly gain: number; readonly left: ReadonlyArray<boolean>; readonly feature: number } | undefined
@@ -180,7 +184,7 @@ const grow = (
   }
 }
 
-/** A tree's prediction for a row, `shuffled` standing in for one feature's codes. */
+/** A tree's prediction for a row, with `shuffled` in place of one feature's codes. */
 const predict = (
   tree: Node,
   row: number,
@@ -202,7 +206,7 @@ const usedBy = (tree: Node, found: Set<number>) => {
   for (const below of tree.below) usedBy(below, found)
 }
 
-/** The squared error of every one of some rows. */
+/** The squared error for each of some rows. */
 const errorsOf = (
   trees: ReadonlyArray<Node>,
   rows: ReadonlyArray<number>,
@@ -217,7 +221,7 @@ const errorsOf = (
     return square(sum / trees.length - (y[row] ?? 0))
   })
 
-/** Codes in another order, among the trials that have any: that a choice is there at all is the doing of the one that it depends on. */
+/** Codes in shuffled order, among the trials that have the choice: whether it exists at all is due to the choice that it depends on. */
 const shuffled = (codes: ReadonlyArray<number>, prng: Prng.Prng): ReadonlyArray<number> => {
   const out = [...codes]
   const places = codes.map((_, i) => i).filter((i) => codes[i] !== 0)
@@ -232,7 +236,7 @@ const shuffled = (codes: ReadonlyArray<number>, prng: Prng.Prng): ReadonlyArray<
 
 const sampleOf = (n: number, prng: Prng.Prng) => Array.from({ length: n }, () => Math.floor(prng.nextFloat() * n))
 
-/** Rows of the level of most epochs that has enough of them, else of the fullest. */
+/** The rows of the level with the most epochs that has enough of them, otherwise of the fullest level. */
 const levelOf = (
   table: Table,
   values: Float64Array
@@ -263,7 +267,7 @@ export const of =
     const level = levelOf(table, values)
     const most = Math.min(options.most ?? 1000, Math.max(200, Math.floor(40_000 / Math.max(1, choices.length))))
     const n = Math.min(most, level.rows.length)
-    // Evenly over the search, which proposes otherwise at its end than at its beginning.
+    // Spread evenly over the search, because its proposals at the end differ from those at the beginning.
     const rows = Array.from({ length: n }, (_, i) => level.rows[Math.floor((i * level.rows.length) / n)] ?? 0)
     const silent = (why: string, explained: Interval | null = null): Importance => ({
       measure,

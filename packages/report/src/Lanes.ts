@@ -1,10 +1,10 @@
-/** Trials side by side as they were trained: as many lanes as ran at once. */
+/** Trials laid out in parallel lanes as they were trained: as many lanes as trials ran at once. */
 
 /** A trial in its lane. */
 export interface Placed {
-  /** The row's number. */
+  /** The row's index. */
   readonly row: number
-  /** The lane's number, from 0. */
+  /** The lane's index, from 0. */
   readonly lane: number
   /** When it began, in milliseconds since 1970. */
   readonly from: number
@@ -12,15 +12,16 @@ export interface Placed {
   readonly to: number
 }
 
-/** Who trained what when, without overlap in a lane. */
+/** What was trained where and when, without overlap within a lane. */
 export interface Lanes {
   readonly placed: ReadonlyArray<Placed>
-  /** By lane: the share of the whole time in which it trained. */
+  /** By lane: the share of the total time in which it was training. */
   readonly busy: ReadonlyArray<number>
 }
 
 /**
- * Every trial in the first lane that is free when it begins. What has no time of its own, such as a refused one, is left out; one that still runs ends at `now`.
+ * Puts every trial in the first lane that is free when it begins. A trial without times, such as a refused one, is left out; one that is
+ * still running ends at `now`.
  *
  * @example
  * ```ts

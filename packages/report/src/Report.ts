@@ -1,5 +1,6 @@
 /**
- * What a report's page shows, as one value: what is said of each search, its trials as columns, and what was worked out of them.
+ * Everything that a report's page shows, as one value: the description of each search, its trials as columns, and the results computed from
+ * them.
  *
  * @example
  * ```ts
@@ -18,13 +19,13 @@ import * as Importance from "./Importance.ts"
 import * as Run from "./Run.ts"
 import { numbers, type Table } from "./Table.ts"
 
-/** The version of the format. A page shows its own only. */
+/** The version of the format. A page shows only its own version. */
 export const version = 1
 
-/** What a network of a trial is made of, as far as it was worked out. */
+/** The structure of a trial's network, as far as it was computed. */
 export const Detail = Schema.Struct({
   trial: Schema.Int,
-  /** The network in lines, for people. */
+  /** The network as lines of text, for people. */
   picture: Schema.String,
   parts: Schema.Array(
     Schema.Struct({
@@ -53,12 +54,12 @@ const Description = Schema.Struct({
   work: Schema.Struct({ rows: Place, begun: Place, seconds: Place, workers: Place, names: Schema.Array(Schema.String) })
 })
 
-/** What stands before the columns. Plain JSON. */
+/** The part before the columns. Plain JSON. */
 export const Header = Schema.Struct({
   version: Schema.Literal(version),
   /** When it was made, in milliseconds since 1970. */
   made: Schema.Finite,
-  /** Runs that could not be read, a sentence each. */
+  /** A sentence for each run that could not be read. */
   problems: Schema.Array(Schema.String),
   runs: Schema.Array(
     Schema.Struct({
@@ -68,7 +69,7 @@ export const Header = Schema.Struct({
       table: Description
     })
   ),
-  /** How they compare, where there are two that can be compared. */
+  /** How they compare, if at least two can be compared. */
   compared: Schema.optionalKey(Compared)
 })
 export type Header = typeof Header.Type
@@ -87,7 +88,7 @@ export interface Report {
   readonly made: number
   readonly problems: ReadonlyArray<string>
   readonly runs: ReadonlyArray<Shown>
-  /** How they compare. Absent where nobody asked, or where they are measured by unlike things. */
+  /** How they compare. Absent if this was not requested, or if they have different measures. */
   readonly compared?: Compared
 }
 
@@ -95,13 +96,13 @@ export interface Report {
 export interface Options {
   /** When it is made, in milliseconds since 1970. */
   readonly made: number
-  /** Runs that could not be read, a sentence each. Default: none. */
+  /** A sentence for each run that could not be read. Default: none. */
   readonly problems?: ReadonlyArray<string>
-  /** How they compare, as `Comparison.of` of `@uninet/search` says it. Default: not compared. */
+  /** How they compare, from `Comparison.of` of `@uninet/search`. Default: not compared. */
   readonly compared?: Compared
 }
 
-/** Measures whose importances are worked out. */
+/** The number of measures for which importances are computed. */
 const most = 6
 
 /** The importances of a search's choices: for its reward, and for its measures. */
@@ -113,7 +114,7 @@ export const importances =
       .slice(0, most)
       .map((name) => Importance.of(name, options)(table))
 
-/** A search with its trials as columns and the importances of its choices, which take up to some seconds. */
+/** A search with its trials as columns and the importances of its choices, which can take a few seconds. */
 export const shown =
   (details: ReadonlyArray<Detail> = [], options: Importance.Options = {}) =>
   (run: Run.Run): Shown => {
@@ -128,7 +129,7 @@ export const of = (runs: ReadonlyArray<Shown>, { problems = [], ...rest }: Optio
   runs
 })
 
-/** A report as bytes: a header of JSON and the columns behind it, which `fromBytes` reads. */
+/** A report as bytes: a JSON header followed by the columns, which `fromBytes` reads. */
 export const toBytes = ({ runs, ...rest }: Report): Uint8Array<ArrayBuffer> => {
   const body = Codec.body()
   const header = {
@@ -146,7 +147,7 @@ export const toBytes = ({ runs, ...rest }: Report): Uint8Array<ArrayBuffer> => {
 
 const decode = Schema.decodeUnknownOption(Header)
 
-/** The report of some bytes, or why there is none, in a sentence. */
+/** The report in some bytes, or a sentence that says why there is none. */
 export const fromBytes = (bytes: Uint8Array<ArrayBuffer>): Result.Result<Report, string> => {
   const parts = Codec.part(bytes)
   const header = parts === undefined ? Option.none() : decode(parts.header)

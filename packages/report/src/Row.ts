@@ -1,25 +1,25 @@
-/** What a journal has of every trial, as one row, kept up to date entry by entry. Runs in Node and in a page. */
+/** What a journal holds on every trial, as one row, updated entry by entry. Runs in Node and in a browser page. */
 import type { Journal } from "@uninet/search"
 
 /**
- * How a trial stands.
+ * The state of a trial.
  *
- * - `finished`: it has a result of as many epochs as the search trains for.
- * - `stopped early`: its result is one of fewer epochs: it was not let on, or its recipe's early stopping ended it.
- * - `failed`, `refused` (before any training), `repeated` (the point of an earlier trial), `running` (no result by now).
+ * - `finished`: it has a result after as many epochs as the search trains for.
+ * - `stopped early`: its result is after fewer epochs: it was not promoted, or its recipe's early stopping ended it.
+ * - `failed`, `refused` (before any training), `repeated` (the point of an earlier trial), `running` (no result so far).
  */
 export type State = (typeof states)[number]
-/** What may have become of a trial. */
+/** The possible states of a trial. */
 export const states = ["finished", "stopped early", "failed", "refused", "repeated", "running"] as const
 
 /** A result after some epochs. */
 export interface Step {
-  /** Epochs that it had been trained. */
+  /** Epochs trained by then. */
   readonly epochs: number
   readonly values: Readonly<Record<string, number>>
 }
 
-/** A training: who did it, and when, in milliseconds since 1970. */
+/** A training: what ran it, and when, in milliseconds since 1970. */
 export interface Work {
   readonly worker: string
   /** Milliseconds since 1970. */
@@ -28,12 +28,12 @@ export interface Work {
   readonly ended: number
 }
 
-/** A trial. `null`: there is none. */
+/** A trial. `null`: no value. */
 export interface Row {
   /** The trial's number, from 0. */
   readonly trial: number
   readonly state: State
-  /** Milliseconds since 1970 at which it was proposed, and at which it had its last result. */
+  /** Milliseconds since 1970 when it was proposed, and when it got its last result. */
   readonly begun: number | null
   readonly ended: number | null
   readonly epochs: number | null
@@ -41,16 +41,16 @@ export interface Row {
   readonly measures: Readonly<Record<string, number>>
   readonly costs: Readonly<Record<string, number>>
   readonly point: unknown
-  /** The point in a line. */
+  /** The point on one line. */
   readonly line: string
   /** Why it has no result of its own. */
   readonly why: string
   readonly seed: string
-  /** What is known of it by epochs, rising. */
+  /** Its results by epochs, ascending. */
   readonly curve: ReadonlyArray<Step>
-  /** Its trainings, one a rung; empty where nobody kept them. */
+  /** Its trainings, one per rung; empty if they were not recorded. */
   readonly work: ReadonlyArray<Work>
-  /** What became of it after the search: compared, trained again, tested. */
+  /** What happened to it after the search: compared, trained again, tested. */
   readonly finals: string
 }
 
@@ -79,7 +79,7 @@ const listed = (measures: Readonly<Record<string, number>>): string =>
 
 const and = (before: string, more: string) => (before === "" ? more : `${before}; ${more}`)
 
-/** A row after one more entry of its trial. `most`: the epochs that the search trains for, where it says so. */
+/** A row after one more entry of its trial. `most`: the epochs that the search trains for, if it says so. */
 export const after = (row: Row | undefined, { at, entry }: Journal.Stored, most: number | null): Row | undefined => {
   const known = row ?? begun(entry.trial)
   switch (entry._tag) {
@@ -105,7 +105,7 @@ export const after = (row: Row | undefined, { at, entry }: Journal.Stored, most:
       }
     case "Finished": {
       const { epochs, measures, stoppedAfter } = entry.evaluation
-      // Trained to the end, early stopping is a part of the recipe.
+      // If trials are trained to the end, early stopping is part of the recipe.
       const trained = most === null ? epochs : (stoppedAfter ?? epochs)
       return {
         ...known,
@@ -131,14 +131,14 @@ export const after = (row: Row | undefined, { at, entry }: Journal.Stored, most:
       }
     case "Tested":
       return { ...known, finals: and(known.finals, `tested: ${listed(entry.measures)}`) }
-    // How the search went on from a trial, which may never come.
+    // A change in how the search continues from this trial on; the trial itself may never come.
     case "HandedOver":
     case "Retrying":
       return row
   }
 }
 
-/** Two curves as one: what is known of an epoch twice is that of the second. */
+/** Merges two curves: if both have an epoch, the second one's values count. */
 const merged = (a: ReadonlyArray<Step>, b: ReadonlyArray<Step>): ReadonlyArray<Step> => {
   const steps = new Map(a.map((step) => [step.epochs, step.values]))
   for (const { epochs, values } of b) steps.set(epochs, { ...steps.get(epochs), ...values })
@@ -151,10 +151,10 @@ export const workerOf = ({ engine, formulation, host, process }: Journal.Trained
   return `${host} ${process}${how === "" ? "" : ` (${how})`}`
 }
 
-/** Steps of a trial from here on are of what follows the search. */
+/** A trial's steps from here on belong to what follows the search. */
 const afterSearch = 1000
 
-/** A row with how it was trained; what was trained after the search is no part of it. */
+/** A row with how it was trained; trainings after the search are not part of it. */
 export const trained =
   ({ begun, curve, ended, place, step }: Journal.Trained) =>
   (row: Row): Row => {
@@ -180,14 +180,14 @@ export const trained =
 export interface Log {
   /** Rows by trial. */
   readonly rows: ReadonlyMap<number, Row>
-  /** Takes an entry in, in any order of trials but each trial's in its own. */
+  /** Adds an entry: trials in any order, but each trial's entries in theirs. */
   readonly add: (stored: Journal.Stored) => void
-  /** Takes in how an entry came about, after it, and once. */
+  /** Adds how an entry's evaluation was done, after the entry, and only once. */
   readonly train: (trained: Journal.Trained) => void
 }
 
 /**
- * A log without rows. `most`: the epochs that the search trains for, where it says so.
+ * A log without rows. `most`: the epochs that the search trains for, if it says so.
  *
  * @example
  * ```ts

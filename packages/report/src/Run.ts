@@ -1,4 +1,4 @@
-/** What a report says of one search beside its trials. */
+/** What a report says about one search besides its trials. */
 import { Fidelity, type Journal } from "@uninet/search"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -15,32 +15,32 @@ const Bound = Schema.Struct({
 
 /** A search in words and numbers. */
 export const Info = Schema.Struct({
-  /** Its folder, as a person would type it. */
+  /** Its folder, as you would type it. */
   name: Schema.String,
   state: Schema.Literals(["running", "finished", "stopped"]),
-  /** When its first entry was written, in milliseconds since 1970; `null` where it has none. */
+  /** When its first entry was written, in milliseconds since 1970; `null` if it has none. */
   begun: Schema.NullOr(Schema.Finite),
-  /** How many trials it was asked for; `null` where its journal does not say. */
+  /** How many trials it was asked for; `null` if its journal does not say. */
   asked: Schema.NullOr(Schema.Finite),
   strategy: Schema.String,
   seed: Schema.String,
-  /** The measure that decides; `null` where its journal does not say. */
+  /** The deciding measure; `null` if its journal does not say. */
   decides: Schema.NullOr(Schema.String),
   measures: Schema.Array(Schema.Struct({ ...Objective.fields, isShare: Schema.Boolean })),
   objectives: Schema.Array(Objective),
   bounds: Schema.Array(Bound),
-  /** Epochs of its rungs; empty where every trial is trained to its end. */
+  /** The epochs of its rungs; empty if every trial is trained to the end. */
   rungs: Schema.Array(Schema.Finite),
-  /** Whatever else decides its results, for people. */
+  /** Everything else that decides its results, for people. */
   settings: Schema.Array(Schema.Tuple([Schema.String, Schema.String])),
-  /** What a reader has to know, a sentence each. */
+  /** What a reader has to know, one sentence each. */
   notes: Schema.Array(Schema.String),
-  /** A command that, a trial's number behind it, trains that trial again; `null` where there is none. */
+  /** A command that retrains a trial when its number is appended; `null` if there is none. */
   replay: Schema.NullOr(Schema.String)
 })
 export type Info = typeof Info.Type
 
-/** What is known of a search beside its journal. */
+/** What is known of a search besides its journal. */
 export interface About {
   readonly name: string
   readonly state: Info["state"]
@@ -48,7 +48,7 @@ export interface About {
   readonly notes?: ReadonlyArray<string>
 }
 
-/** A search: what is said of it, and its rows, which may grow. */
+/** A search: its description, and its rows, which may grow. */
 export interface Run {
   readonly info: Info
   readonly log: Row.Log
@@ -72,23 +72,23 @@ const Settings = Schema.Struct({
   constraints: Schema.optionalKey(Schema.Array(Bound))
 })
 
-// Whatever is not as it is expected is as if it were not said: a report is of what there is.
+// Unexpected values are treated as missing: a report shows what there is.
 const notesOf = Schema.decodeUnknownOption(Notes)
 const settingsOf = Schema.decodeUnknownOption(Settings)
 
-/** Which way a measure is better that the journal says nothing of, by what measures are called. */
+/** The direction of a measure about which the journal says nothing, guessed from its name. */
 const guessed = (name: string): "higher" | "lower" =>
   /loss|error|mae|mse|rmse|perplexity|latency|seconds/i.test(name) ? "lower" : "higher"
 
 const shown = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
-/** Epochs of its rungs. */
+/** The epochs of its rungs. */
 const rungsOf = ({ fidelity = Fidelity.full }: typeof Settings.Type) => (fidelity._tag === "Full" ? [] : fidelity.rungs)
 
 const readSettings = (identity: Journal.Identity): typeof Settings.Type =>
   Option.getOrElse(settingsOf(identity.settings), () => ({}))
 
-/** What a page says of a search beside its rows: begun when, asked for how much, looking for what. */
+/** A page's description of a search besides its rows: when it began, how many trials it was asked for, and its goals. */
 export const informed = (
   { identity, isCut }: Pick<Journal.Read, "identity" | "isCut">,
   { rows }: Row.Log,
@@ -144,7 +144,7 @@ export const informed = (
   }
 }
 
-/** A search as it stands, from what its journal holds. `trainings` (default none) are its learning curves. */
+/** A search in its current state, from what its journal holds. `trainings` (default none) are its learning curves. */
 export const of = (
   { trainings = [], ...read }: Journal.Read & { readonly trainings?: ReadonlyArray<Journal.Trained> },
   about: About
@@ -155,5 +155,5 @@ export const of = (
   return { info: informed(read, log, about), log }
 }
 
-/** The trials of a search as they stand now, as columns. */
+/** The search's trials in their current state, as columns. */
 export const table = ({ log }: Run): Table => tableOf([...log.rows.values()])

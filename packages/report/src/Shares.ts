@@ -20,13 +20,13 @@ export interface Share {
   readonly high: number
 }
 
-/** Some rows in succession, and the shares in them. */
+/** Some consecutive rows, and the shares in them. */
 export interface Window {
-  /** The first and the last row. */
+  /** The first row. */
   readonly from: number
   /** The last row. */
   readonly to: number
-  /** By option, in the order of the column's labels; the last is of rows that have none. */
+  /** By option, in the order of the column's labels; the last is for rows without a value. */
   readonly shares: ReadonlyArray<Share>
 }
 
@@ -41,7 +41,7 @@ export const wilson = (count: number, of: number): Share => {
   return { share, low: Math.max(0, (middle - half) / scale), high: Math.min(1, (middle + half) / scale) }
 }
 
-/** The shares in `windows` stretches of rows of about equal length. Where a strategy draws from a policy, they estimate its probabilities. */
+/** The shares in `windows` stretches of rows of about equal length. Where a strategy samples from a policy, they estimate its probabilities. */
 export const of = (rows: ArrayLike<number>, { codes, labels }: Category, windows = 24): ReadonlyArray<Window> => {
   const n = Math.min(windows, Math.max(1, Math.floor(rows.length / 5)))
   if (rows.length === 0) return []

@@ -1,5 +1,5 @@
 /**
- * Trials as columns: what a page filters, sorts and draws. Runs in Node and in a page.
+ * Trials as columns, which a page filters, sorts and draws. Runs in Node and in a browser page.
  *
  * @example
  * ```ts
@@ -51,10 +51,10 @@
 import * as Choices from "./Choices.ts"
 import { type Row, states } from "./Row.ts"
 
-/** What a column is of. */
+/** The kind of content in a column. */
 export type Role = "trial" | "state" | "time" | "result" | "measure" | "cost" | "choice" | "text"
 
-/** Numbers; NaN where there is none. */
+/** Numbers; NaN for no value. */
 export interface Numbers {
   readonly kind: "number"
   readonly name: string
@@ -62,7 +62,7 @@ export interface Numbers {
   readonly values: Float64Array
 }
 
-/** One of some options: the code of `labels[i]` is i + 1, and 0 where there is none. */
+/** One of several options: the code of `labels[i]` is i + 1, and 0 means no value. */
 export interface Category {
   readonly kind: "category"
   readonly name: string
@@ -71,7 +71,7 @@ export interface Category {
   readonly codes: Uint16Array
 }
 
-/** Texts, as one in UTF-8: that of row i is from `offsets[i]` to `offsets[i + 1]`. */
+/** Texts, stored as a single UTF-8 text: row i has the part from `offsets[i]` to `offsets[i + 1]`. */
 export interface Texts {
   readonly kind: "text"
   readonly name: string
@@ -83,7 +83,7 @@ export interface Texts {
 /** A column: numbers, one of a few names, or texts. */
 export type Column = Numbers | Category | Texts
 
-/** Results by epochs of all rows, those of a row in order. */
+/** Results by epochs for all rows; those of one row are in order. */
 export interface Curves {
   /** The row of each step. */
   readonly rows: Int32Array
@@ -91,34 +91,34 @@ export interface Curves {
   readonly values: Readonly<Record<string, Float64Array>>
 }
 
-/** Trainings of all rows: who did them, and when. */
+/** Trainings of all rows: what ran them, and when. */
 export interface Work {
-  /** The row of each. */
+  /** The row of each training. */
   readonly rows: Int32Array
-  /** In seconds since the first trial, as `begun`. */
+  /** In seconds since the first trial, like `begun`. */
   readonly begun: Float64Array
   readonly seconds: Float64Array
-  /** Who did it, as a number in `names`. */
+  /** The worker, as an index into `names`. */
   readonly workers: Uint16Array
   readonly names: ReadonlyArray<string>
 }
 
-/** Rows by columns. */
+/** Rows stored by columns. */
 export interface Table {
-  /** Rows. */
+  /** The number of rows. */
   readonly size: number
   readonly columns: ReadonlyArray<Column>
   readonly curves: Curves
   readonly work: Work
 }
 
-/** The column of a name, if there is one. */
+/** The column with a name, if there is one. */
 export const column =
   (name: string) =>
   (table: Table): Column | undefined =>
     table.columns.find((each) => each.name === name)
 
-/** The numbers of a column, a row each, NaN where a row has none; `undefined` where there is no column of numbers of that name. */
+/** The numbers of a column, one per row, NaN for no value; `undefined` if there is no column of numbers with that name. */
 export const numbers =
   (name: string) =>
   (table: Table): Float64Array | undefined => {
@@ -126,7 +126,7 @@ export const numbers =
     return found?.kind === "number" ? found.values : undefined
   }
 
-/** Columns of a role. */
+/** The columns with a role. */
 export const ofRole =
   (role: Role) =>
   (table: Table): ReadonlyArray<Column> =>
@@ -134,7 +134,7 @@ export const ofRole =
 
 const utf8 = new TextDecoder()
 
-/** What a column has in a row, as text; empty where it has nothing. */
+/** The value of a column in a row, as text; empty if there is none. */
 export const text =
   (row: number) =>
   (of: Column): string => {
@@ -144,7 +144,7 @@ export const text =
     return Number.isNaN(value) ? "" : String(value)
   }
 
-/** What a column has in a row as a number: of options their order, of texts nothing. */
+/** The value of a column in a row as a number: for options their order, for texts nothing. */
 export const number =
   (row: number) =>
   (of: Column): number =>
@@ -183,10 +183,10 @@ const categoryOf = (
   }
 }
 
-/** More different numbers than this, and a choice is one of a range. */
+/** With more different numbers than this, a choice is a range. */
 const mostOptions = 64
 
-/** A choice as a column; nothing where all points agree in it. */
+/** A choice as a column; nothing if all points have the same value. */
 const choiceOf = (name: string, texts: ReadonlyArray<string | undefined>): Column | undefined => {
   const different = new Set(texts)
   if (different.size < 2) return undefined
@@ -194,7 +194,7 @@ const choiceOf = (name: string, texts: ReadonlyArray<string | undefined>): Colum
   const labels = Choices.ordered([...different].filter((each) => each !== undefined))
   if (labels.length <= mostOptions) return categoryOf(name, "choice", labels, texts)
   const values = texts.map((each) => (each === undefined ? NaN : Number(each)))
-  // Texts of any kind, such as a name of one's own for every point: no choice that can be drawn.
+  // Arbitrary texts, such as a unique name for every point: not a choice that can be drawn.
   return values.some((value, i) => Number.isNaN(value) && texts[i] !== undefined)
     ? textsOf(
         name,
@@ -210,10 +210,10 @@ const namesIn = (rows: ReadonlyArray<Row>, of: (row: Row) => Readonly<Record<str
   return [...names]
 }
 
-/** A column of texts, where there are any. */
+/** A column of texts, if there are any. */
 const some = (made: Texts): ReadonlyArray<Texts> => (made.bytes.length === 0 ? [] : [made])
 
-/** Names that columns have whatever the search. */
+/** Column names that exist for every search. */
 export const own = [
   "trial",
   "state",
@@ -227,7 +227,7 @@ export const own = [
   "seed"
 ] as const
 
-/** Rows, by trial, as columns. `begun` is in seconds since the first of them, `seconds` how long a trial took. */
+/** Rows as columns, sorted by trial. `begun` is in seconds since the first trial; `seconds` is how long a trial took. */
 export const of = (rows: ReadonlyArray<Row>): Table => {
   const sorted = rows.toSorted((a, b) => a.trial - b.trial)
   const start = sorted.reduce((least, { begun }) => Math.min(least, begun ?? Infinity), Infinity)
@@ -317,7 +317,7 @@ export const of = (rows: ReadonlyArray<Row>): Table => {
       textsOf(
         "seed",
         "text",
-        // What trials have by themselves is said once.
+        // Seeds that simply follow from the trial number are left out.
         sorted.map(({ seed, trial }) => (seed.endsWith(`/trial/${trial}`) ? "" : seed))
       )
     )
@@ -325,10 +325,10 @@ export const of = (rows: ReadonlyArray<Row>): Table => {
   return { size: sorted.length, columns, curves: curvesOf(sorted), work: workOf(sorted, start) }
 }
 
-/** More steps than this are not kept: the curves of the best trials are, and of others as many as there is room for. */
+/** No more steps than this are kept: the curves of the best trials, and as many others as there is room for. */
 const mostSteps = 200_000
 
-/** Curves of more than one step. */
+/** Curves with more than one step. */
 const curvesOf = (sorted: ReadonlyArray<Row>): Curves => {
   const kept = new Set<number>()
   let room = mostSteps

@@ -1,4 +1,4 @@
-/** The page in a real browser: what it says is read from its words, which are of what it draws. */
+/** The page in a real browser: what it shows is read from its text, which describes what it draws. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Browser from "@uninet/browser"
 import { Dashboard, Front, Html, Report, Run, Table } from "@uninet/report"
@@ -70,7 +70,7 @@ describe("the page in a browser", () => {
         yield* to(() => page.goto(`file://${file}`))
         yield* until("document.body.dataset.ready === 'yes'")
 
-        // Names are texts, whatever they hold.
+        // Names are plain text, whatever they contain.
         assert.strictEqual(yield* said("h1"), `runs/${hostile}`)
         assert.include(yield* said(".notes"), `runs/${hostile} cannot be read.`)
 
@@ -105,12 +105,12 @@ describe("the page in a browser", () => {
           ["apart", /The 12 best by reward differ in \d+\.?\d*% of their choices/]
         ] as const)
           assert.match(yield* said(`#${id} .summary`), says, id)
-        // What lies below is drawn when it is come to, or printed.
+        // What is further down is drawn when it is reached, or printed.
         yield* to(() => page.evaluate("dispatchEvent(new Event('beforeprint'))"))
         yield* until(
           "[...document.querySelectorAll('.canvas')].filter((each) => each.dataset.drawn && each.querySelector('canvas')).length === 11"
         )
-        // Paper has each as one picture, in the light theme whatever the screen's.
+        // On paper each is one picture, in the light theme whatever the screen's.
         yield* until(
           "document.querySelectorAll('.printed canvas').length === 11 && document.documentElement.dataset.theme === 'light'"
         )
@@ -121,7 +121,7 @@ describe("the page in a browser", () => {
         yield* to(() => page.locator("#front details > summary").click())
         yield* until(`document.querySelectorAll("#front tbody tr").length === ${front.length}`)
 
-        // A filter, a mistake in it, an order, other states, and the address that has all of them.
+        // A filter, an error in it, an order, other states, and the address that contains all of them.
         yield* to(() => page.fill("#where", "accuracy > 0.85 and macs < 1M"))
         const kept = rows.filter((row) => numbers("accuracy")[row] > 0.85 && numbers("macs")[row] < 1e6)
         yield* until(`document.getElementById("count").textContent === "${kept.length} trials of 240"`)
@@ -140,7 +140,7 @@ describe("the page in a browser", () => {
         yield* to(() => page.goto(address))
         yield* until(`document.getElementById("count")?.textContent === "${kept.length} trials of 240"`)
 
-        // An address that is followed as soon as the page is drawn, before its effects have run.
+        // A link that is followed as soon as the page is drawn, before its effects have run.
         const followed = yield* to(() => opened.newPage())
         yield* to(() =>
           followed.addInitScript(`new MutationObserver((_, watching) => {
@@ -153,7 +153,7 @@ describe("the page in a browser", () => {
         yield* Browser.until(followed)(`document.querySelector("#trial h3")?.textContent.startsWith("Trial 7:")`)
         yield* to(() => followed.close())
 
-        // A failed trial: why, and how to train it again. One whose blocks are there.
+        // A failed trial, with the reason and how to train it again. Then one whose blocks are available.
         yield* to(() => page.goto(`file://${file}#states=failed&trial=16`))
         yield* until(`document.querySelector("#trial h3")?.textContent.startsWith("Trial 16: failed")`)
         assert.match(yield* said("#trial"), /Diverged: the loss became NaN in epoch 1[^]*uninet replay runs\/demo 16/)
@@ -164,7 +164,7 @@ describe("the page in a browser", () => {
         // A brush along the last axis of choices and results.
         const canvas = page.locator("#parallel .canvas")
         yield* to(() => canvas.scrollIntoViewIfNeeded())
-        // Views above it may still be growing: a drag beside the axis is made once more.
+        // Views above it may still be growing, in which case a drag misses the axis and is repeated.
         const brushed = "/Brushed: \\(accuracy >= /.test(document.querySelector('#parallel .summary').textContent)"
         yield* to(async () => {
           for (let i = 0; i < 20 && !(await page.evaluate(brushed)); i++) {
@@ -180,13 +180,13 @@ describe("the page in a browser", () => {
         yield* to(() => page.getByRole("button", { name: "Put the brush into the filter" }).click())
         yield* until("document.getElementById('where').value.startsWith('(accuracy >= ')")
 
-        // The other search, of one trial.
+        // The other search, with a single trial.
         yield* to(() => page.locator(".bar-top select").first().selectOption("1"))
         yield* until("document.querySelector('h1').textContent === 'other'")
         assert.match(yield* said(".notes"), /Only one trial has a result/)
         assert.strictEqual(yield* to(() => page.evaluate("document.body.dataset.hacked ?? ''")), "")
 
-        // A search that runs: what ends is shown.
+        // A running search: trials appear as they end.
         const waiting: Array<Journal.Stored> = []
         const next = Effect.sync((): Follow.Step => ({
           ...read,

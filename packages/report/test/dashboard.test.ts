@@ -8,7 +8,7 @@ import { asked, listening } from "./support/asking.ts"
 
 const read = journal({ trials: 30 })
 
-/** A search of which one entry after the other comes about. */
+/** A search that grows one entry at a time. */
 const growing = () => {
   const waiting: Array<Journal.Stored> = []
   const [first, rest] = [read.entries.slice(0, 20), read.entries.slice(20)]
@@ -67,7 +67,7 @@ describe("a dashboard's server", () => {
         assert.strictEqual((yield* get(path)).status, 404, path)
       for (const method of ["POST", "PUT", "DELETE", "OPTIONS"])
         assert.strictEqual((yield* get("/api/runs", { method })).status, 405, method)
-      // A page from elsewhere, whose name leads here by now.
+      // A foreign page whose name now resolves to this machine.
       for (const host of ["evil.example", `evil.example:${port}`, "localhost.evil.example", "127.0.0.1.evil.example"])
         assert.strictEqual((yield* get("/api/runs", { host })).status, 403, host)
       for (const host of [`127.0.0.1:${port}`, `LOCALHOST:${port}`, `[::1]:${port}`])
@@ -110,7 +110,7 @@ describe("a dashboard's server", () => {
         /^Port \d+ cannot be served on: another program is using it\. Give/
       )
       yield* Effect.callback<void>((resume) => void taken.close(() => resume(Effect.void)))
-      // Also while somebody listens.
+      // Even while somebody is listening.
       yield* Effect.scoped(
         Effect.gen(function* () {
           const served = yield* Dashboard.serve(source(growing().opened), { port })

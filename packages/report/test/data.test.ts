@@ -184,7 +184,7 @@ describe("importance", () => {
     assert.strictEqual(first.name, "stages.0.operator")
     assert.isAbove(first.low, 0)
     for (const each of rest) assert.isBelow(each.mean, first.mean / 2)
-    // What is there only with the first is not taken for it.
+    // What exists only together with the first is not mistaken for it.
     assert.isBelow(found.choices.find(({ name }) => name === "stages.0.heads")?.mean ?? 1, 0.1)
     const small = { forests: 3, trees: 2, most: 100 }
     assert.deepStrictEqual(Importance.of("accuracy", small)(table), Importance.of("accuracy", small)(table))

@@ -1,4 +1,4 @@
-/** Values as Python source. JSON's strings and numbers are Python's. */
+/** Values as Python source. JSON strings and numbers are valid Python. */
 
 /** A list of literals, broken into lines of at most 100 characters. */
 export const list = (values: ReadonlyArray<string | number>): string => {
@@ -25,15 +25,15 @@ export const dictionary = (entries: Readonly<Record<string, string>>): string =>
   return lines.length === 0 ? "{}" : `{\n${lines.join("\n")}\n}`
 }
 
-/** Text that stands between three double quotes. */
+/** Text to be placed between triple double quotes. */
 export const docstring = (text: string): string => text.replace(/\\/g, "\\\\").replace(/"/g, '\\"')
 
-/** Any JSON as a raw string of several lines, which `json.loads` reads. */
+/** Any JSON as a raw multi-line string that `json.loads` reads. */
 export const json = (value: unknown): string => {
   const text = JSON.stringify(value, null, 1)
     .replace(/\n\s*/g, " ")
-    // A line for every object of a list; what stands in a string stays as it is.
+    // One line for every object in a list; the content of strings is unchanged.
     .replace(/"(?:[^"\\]|\\.)*"|[[,] \{/g, (found) => (found.startsWith('"') ? found : `${found[0]}\n  {`))
-  // Three quotes in a row would end the string: JSON may say a quote by its number.
+  // Three quotes in a row would end the string: in JSON, a quote can be written by its code.
   return `r'''\n${text.replace(/'/g, "\\u0027")}\n'''`
 }

@@ -1,4 +1,4 @@
-/** Random architectures with weights that make every branch count, and cards. */
+/** Random architectures with weights that make every branch matter, and cards. */
 import { Card, type Trained } from "@uninet/export"
 import { type Classification, ModelSpace } from "@uninet/model-space"
 import { Model, type Weights } from "@uninet/nn"
@@ -17,7 +17,7 @@ const spaces = (
   Result.getOrThrow(UniNetSpace.make({ image: { height, width }, channels, classes }))
 )
 
-/** Random architectures, so many of each space. */
+/** Random architectures, this many from each space. */
 export const architectures = (seed: string, each: number): ReadonlyArray<Architecture.Architecture> => {
   const prng = Prng.fromSeed(seed)
   return spaces.flatMap((space) => Array.from({ length: each }, () => Space.sample(prng)(space)))
@@ -42,18 +42,18 @@ export const everything: Architecture.Architecture = {
   headDim: 8
 }
 
-/** UniNet's models: what a network's Python is does not depend on the image or the classes of the space. */
+/** UniNet's models: a network's Python does not depend on the image or the classes of the space. */
 export const uninet: ModelSpace.ModelSpace<Architecture.Architecture, UniNetSpace.Costs, Classification.Measure> =
   Result.getOrThrow(UniNetSpace.models())
 
-/** First weights, with norms, LayerScale and running statistics moved away from where they do nothing. */
+/** Initial weights, with norms, LayerScale and running statistics moved away from values at which they do nothing. */
 export const weightsOf = (model: Model.Model, prng: Prng.Prng): Weights.Weights => {
   const { variables } = Result.getOrThrow(Model.evaluation()(model))
   const values = Initialise.values(prng)(variables)
   for (const { attributes } of variables)
     if (attributes.initialiser.kind === "constant") {
       const data = values.get(attributes.name) ?? new Float32Array()
-      // Factors grow, what is added may have either sign.
+      // Factors are positive; terms that are added may have either sign.
       const [least, range] = /mean$|bias$/.test(attributes.name) ? [-0.15, 0.3] : [0.1, 0.5]
       for (let i = 0; i < data.length; i++) data[i] += least + range * prng.nextFloat()
     }
@@ -62,7 +62,7 @@ export const weightsOf = (model: Model.Model, prng: Prng.Prng): Weights.Weights 
   return values
 }
 
-/** The card of an architecture that nobody trained. */
+/** The card of an untrained architecture. */
 export const cardOf = (architecture: Architecture.Architecture): Card.Card => {
   const { channels } = architecture.image
   return Result.getOrThrow(

@@ -1,4 +1,4 @@
-/** How far apart the best networks are. */
+/** How different the best networks are from each other. */
 import { axis, Chart } from "../chart.tsx"
 import { percent } from "../format.ts"
 import { bestFirst, chosen, type Seen, trialOf, worths } from "../seen.tsx"

@@ -1,4 +1,4 @@
-/** Results by epochs of the trials that are shown. */
+/** Results by epochs, for the trials shown. */
 import { axis, Chart, grid } from "../chart.tsx"
 import { plural } from "../format.ts"
 import { bestFirst, chosen, Select, type Seen, trialOf, valued } from "../seen.tsx"
@@ -25,7 +25,7 @@ export const Curves = ({ choose, rows, run, view }: Seen) => {
     known.push([curves.epochs[i] ?? 0, values[i] ?? 0])
   }
   const withCurve = rows.filter((row) => by.has(row))
-  // The best by their last result, and the one that is looked at.
+  // The best by their last result, and the selected one.
   const best = bestFirst(run, withCurve, name, most)
   const shown = best.length > 0 ? best : Array.from(withCurve.slice(0, most))
   const looked = withCurve.find((row) => trialOf(table, row) === view.trial)

@@ -1,4 +1,4 @@
-/** What share of the trials came to how much: the empirical distribution of a result. */
+/** The share of trials that reached each value: the empirical distribution of a result. */
 import { axis, Chart, grid } from "../chart.tsx"
 import { percent, plural } from "../format.ts"
 import { chosen, Select, type Seen, valued, worths } from "../seen.tsx"
@@ -6,7 +6,7 @@ import { Table } from "../shared.ts"
 
 const points = 400
 
-/** Sorted results of as many epochs as any has. */
+/** Sorted results, among those after the most epochs. */
 const sortedOf = (rows: ArrayLike<number>, table: Table.Table, name: string): Float64Array => {
   const [values, epochs] = [Table.numbers(name)(table), Table.numbers("epochs")(table)]
   const all = Array.from(rows).filter((row) => !Number.isNaN(values?.[row] ?? NaN))
@@ -27,7 +27,7 @@ export const Distribution = ({ choose, rows, run, runs, view }: Seen) => {
   const own = sortedOf(rows, table, name)
   const lines = [
     { name: info.name, sorted: own },
-    // Of the others all trials: the filter speaks of this run's columns.
+    // For the other runs, all trials: the filter refers to this run's columns.
     ...runs
       .filter((other) => other !== run)
       .slice(0, 7)

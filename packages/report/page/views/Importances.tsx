@@ -5,7 +5,7 @@ import { chosen, Select, type Seen } from "../seen.tsx"
 
 const most = 20
 
-/** A share that may be below 0 where it is none. */
+/** A share; negative estimates are shown as 0. */
 const share = (value: number) => percent(Math.max(0, value), 1)
 
 export const Importances = ({ choose, run, view }: Seen) => {

@@ -1,15 +1,15 @@
-/** Choices and a result side by side, a line for every trial; ranges of an axis can be brushed. */
+/** Choices and a result on parallel axes, with a line for every trial; ranges of an axis can be brushed. */
 import { useRef, useState } from "preact/hooks"
 import { Chart } from "../chart.tsx"
 import { number, plural } from "../format.ts"
 import { bestFirst, type Brush, choices, chosen, Select, type Seen, spread, trialOf, valued, worths } from "../seen.tsx"
 import { Table } from "../shared.ts"
 
-/** Lines that can be told apart, and are drawn at once. The brush is held against all trials. */
+/** The number of lines that can still be told apart and drawn at once. The brush applies to all trials. */
 const lines = 1200
 const axes = 10
 
-/** What is brushed, as the filter says it. */
+/** The brush as a filter expression. */
 export const expressionOf = (table: Table.Table, brush: Brush): string =>
   Object.entries(brush)
     .flatMap(([name, ranges]) => {
@@ -62,7 +62,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
   const drawn = [...new Set([...spread(unbrushed, lines), ...best])]
   const values = Table.numbers(name)(table) ?? new Float64Array()
   const expression = expressionOf(table, brush)
-  // Brushed no more by a button: the chart is told by being drawn again.
+  // When a button clears the brush, the chart learns of it by being redrawn.
   const cleared = useRef({ times: 0, was: false })
   const isBrushed = Object.keys(brush).length > 0
   if (cleared.current.was && !isBrushed) cleared.current.times++
@@ -80,7 +80,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
   return (
     <Chart
       summary={summary}
-      // What is brushed is drawn by the chart itself, lines and all.
+      // The chart draws its own brush, including the lines.
       of={[unbrushed, table, name, all, shown.map((each) => each.name).join(), cleared.current.times]}
       after={(chart) => {
         for (const [dim, of] of shown.entries())
@@ -114,7 +114,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
           padding: [1, 2],
           borderRadius: 2
         }
-        // On a telephone the axes lie one below the other.
+        // On a phone the axes are stacked vertically.
         return {
           tooltip: { show: false },
           visualMap: {
@@ -129,7 +129,7 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
             : { left: 40, right: 60, top: 56, bottom: 24 },
           parallelAxis: shown.map((each, dim) => ({
             id: String(dim),
-            // Above the lines, which its labels are to be read on.
+            // Above the lines, so that its labels stay readable.
             z: 5,
             dim,
             nameTruncate: { maxWidth: 150 },

@@ -1,4 +1,4 @@
-/** The front of two or three measures or costs, with what the search allows. */
+/** The front of two or three measures or costs, with the search's constraints. */
 import { axis, Chart, grid } from "../chart.tsx"
 import { number, plural } from "../format.ts"
 import { chosen, indexIn, Select, type Seen, trialOf, valued, worths } from "../seen.tsx"

@@ -1,4 +1,4 @@
-/** The searches of a report held against one another: the best that each had found by equal trials, time or multiply-accumulates. */
+/** Compares the searches of a report: the best that each had found at equal trials, time or multiply-accumulates. */
 import { axis, Chart, grid } from "../chart.tsx"
 import { number, percent, plural, time } from "../format.ts"
 import { chosen, Select, type Seen } from "../seen.tsx"

@@ -1,4 +1,4 @@
-/** What trials with an option, or with two options of two choices, came to. */
+/** The results of trials with an option, or with two options of two choices. */
 import { axis, Chart } from "../chart.tsx"
 import { plural } from "../format.ts"
 import { choices, chosen, Select, type Seen, valued, worths } from "../seen.tsx"

@@ -54,7 +54,7 @@ const Parts = ({ detail }: { readonly detail: Detail }) => {
   )
 }
 
-/** Its results by epochs, where there are several. */
+/** Its results by epochs, if there are several. */
 const Curve = ({ run, row }: Pick<Seen, "run"> & { readonly row: number }) => {
   const { curves } = run.table
   const steps = Array.from(curves.rows.keys()).filter((i) => curves.rows[i] === row)

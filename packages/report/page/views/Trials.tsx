@@ -1,4 +1,4 @@
-/** All trials as a table: only the rows that are to be seen are in the page. */
+/** All trials as a table: only the visible rows are in the page. */
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "@tanstack/virtual-core"
 import { useEffect, useMemo, useReducer, useRef } from "preact/hooks"
 import { plural } from "../format.ts"
@@ -23,7 +23,7 @@ const usual = (table: Table.Table, decides: string | null): ReadonlyArray<string
   ]
 }
 
-/** Rows in the order of a column. */
+/** Rows sorted by a column. */
 const sorted = (rows: Int32Array, table: Table.Table, sort: string): Int32Array => {
   const falling = sort.startsWith("-")
   const of = Table.column(falling ? sort.slice(1) : sort)(table)
@@ -37,7 +37,7 @@ const sorted = (rows: Int32Array, table: Table.Table, sort: string): Int32Array 
       return x === y ? a - b : x < y ? -sign : sign
     })
   }
-  // What has no value comes last, whichever way.
+  // Missing values come last, in either direction.
   const keys = new Float64Array(table.size)
   for (let i = 0; i < keys.length; i++) {
     const value = Table.number(i)(of)

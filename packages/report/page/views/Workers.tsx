@@ -1,13 +1,13 @@
-/** What was trained when, side by side, and where nothing was. */
+/** What was trained when, in parallel lanes, and where nothing was. */
 import { axis, Chart } from "../chart.tsx"
 import { percent, plural, time } from "../format.ts"
 import { indexIn, type Seen, trialOf } from "../seen.tsx"
 import { Lanes, Table } from "../shared.ts"
 
-/** Bars that can be told apart. */
+/** The number of bars that can still be told apart. */
 const most = 1500
 
-/** By worker, where that was kept; else side by side, as many as ran at once. */
+/** By worker, if that was recorded; otherwise in as many lanes as trials ran at once. */
 const lanesOf = (rows: Int32Array, table: Table.Table): Lanes.Lanes & { readonly names: ReadonlyArray<string> } => {
   const { work } = table
   if (work.rows.length > 0) {

@@ -1,5 +1,6 @@
 /**
- * The page as one file: its scripts and its style, bundled. From a checkout it is made when it is first wanted and kept; a packed package has it in `dist`.
+ * The page as one file, with its scripts and its style bundled. In a checkout it is made when it is first needed, and cached; a published
+ * package has it in `dist`.
  *
  *     node src/internal/bundle.ts     writes dist/page.html
  */
@@ -8,14 +9,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Where the report's data go. */
+/** Where the report's data are inserted. */
 export const marker = "<!--report-->"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const folder = join(root, "page")
 const made = join(root, "dist", "page.html")
 
-/** Everything that the page is made of: its own files, those of the package, and the versions of the libraries. */
+/** Everything that the page is made from: its own files, those of the package, and the versions of the libraries. */
 const digest = (): string => {
   const hash = createHash("sha256")
   for (const below of [folder, join(root, "src")])
@@ -27,7 +28,7 @@ const digest = (): string => {
     .slice(0, 16)
 }
 
-/** What a script may hold without ending its element. */
+/** Escapes a script so that it cannot end its element. */
 const inScript = (text: string) => text.replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--")
 
 const build = async (): Promise<string> => {
@@ -37,7 +38,7 @@ const build = async (): Promise<string> => {
     platform: "browser",
     write: false,
     logLevel: "silent",
-    // So that libraries find what the browser build of others leaves to them.
+    // Libraries read this variable, which a browser does not have.
     transform: {
       define: { "process.env.NODE_ENV": '"production"' },
       jsx: { runtime: "automatic", importSource: "preact" }
@@ -47,7 +48,7 @@ const build = async (): Promise<string> => {
   const script = inScript(output[0].code)
   const style = readFileSync(join(folder, "style.css"), "utf8").replaceAll(/\s*\n\s*/g, " ")
   const sha = createHash("sha256").update(script).digest("base64")
-  // Nothing runs but this script, whatever names there are in the data, and nothing is asked for elsewhere.
+  // Only this script can run, whatever names are in the data, and nothing is requested from elsewhere.
   const policy = `default-src 'none'; script-src 'sha256-${sha}'; style-src 'unsafe-inline'; img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'`
   return [
     "<!doctype html>",
@@ -63,9 +64,9 @@ const build = async (): Promise<string> => {
   ].join("\n")
 }
 
-/** The page, with `marker` where the data go. */
+/** The page, with `marker` in the data's place. */
 export const page = async (): Promise<string> => {
-  // Nothing else lies beside a package that is installed.
+  // An installed package has nothing else next to it.
   if (!existsSync(folder)) return readFileSync(made, "utf8")
   const cache = join(root, "node_modules", ".cache")
   const kept = join(cache, `uninet-report-${digest()}.html`)
@@ -73,11 +74,11 @@ export const page = async (): Promise<string> => {
   const text = await build()
   try {
     mkdirSync(cache, { recursive: true })
-    // Whole or not there: several may make it at once.
+    // Written whole or not at all: several processes may do this at once.
     writeFileSync(`${kept}.${process.pid}`, text)
     renameSync(`${kept}.${process.pid}`, kept)
   } catch {
-    // It is made again the next time.
+    // It is made again next time.
   }
   return text
 }

@@ -1,4 +1,4 @@
-/** Requests as they are written, which no client would send, and streams of events. */
+/** Raw requests, which no client would send, and event streams. */
 import * as Effect from "effect/Effect"
 import { connect } from "node:net"
 
@@ -7,7 +7,7 @@ export interface Answer {
   readonly body: string
 }
 
-/** What is answered to a request. */
+/** The answer to a request. */
 export const asked = (
   port: number,
   path: string,
@@ -45,7 +45,7 @@ export const listening = (port: number, path: string, hear: (event: string, data
         }
       }
     }
-    // It ends with the scope, whichever side ends it.
+    // It ends with the scope, whichever side closes it.
     void take().catch(() => {})
     return {
       events: () => events,

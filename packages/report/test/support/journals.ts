@@ -1,17 +1,17 @@
-/** Journals of searches that nobody ran: points with conditional choices, whose results follow from them but for some noise. */
+/** Journals of searches that never ran: points with conditional choices, and results that follow from them, apart from some noise. */
 import type { Journal } from "@uninet/search"
 import { Prng } from "@uninet/search-space"
 
 export interface Options {
   readonly trials: number
   readonly seed?: string
-  /** Of the result that no choice explains, in standard deviations. Default 0.004. */
+  /** The part of the result that no choice explains, in standard deviations. Default 0.004. */
   readonly noise?: number
   /** Whether the result depends on the choices at all. Default: it does. */
   readonly depends?: boolean
   /** Rungs in epochs. Default: trained to the end. */
   readonly rungs?: ReadonlyArray<number>
-  /** Put before the names of options, as a hostile space might. */
+  /** Prepended to the names of options, as a hostile space might do. */
   readonly prefix?: string
   readonly notes?: boolean
 }
@@ -24,13 +24,13 @@ const pick = <A>(prng: Prng.Prng, of: ReadonlyArray<A>): A => of[Math.floor(prng
 /** Time between two trials, in milliseconds. */
 const apart = 1000
 
-/** A journal of so many trials; every 17th fails, every 23rd is refused, and the last is running. */
+/** A journal with this many trials; every 17th fails, every 23rd is refused, and the last is running. */
 export const journal = (options: Options): Journal.Read => {
   const { depends = true, noise = 0.004, notes = true, prefix = "", rungs = [], seed = "journal", trials } = options
   const prng = Prng.fromSeed(seed)
   const entries: Array<Journal.Stored> = []
   for (let trial = 0; trial < trials; trial++) {
-    // Towards the end a strategy proposes more of what is good.
+    // Towards the end the strategy proposes more of what is good.
     const late = prng.nextFloat() < (0.7 * trial) / trials
     const stages = Array.from({ length: 4 }, () => {
       const operator = late ? "LSA" : pick(prng, operators)
@@ -81,7 +81,7 @@ export const journal = (options: Options): Journal.Read => {
     const gauss = Math.sqrt(-2 * Math.log(1 - prng.nextFloat())) * Math.cos(2 * Math.PI * prng.nextFloat())
     const whole = (depends ? good : 0.76) + noise * gauss
     for (const [rung, epochs] of (rungs.length === 0 ? [1] : rungs).entries()) {
-      // A third goes on, the later ones more rarely.
+      // A third goes on; later trials less often.
       if (rung > 0 && prng.nextFloat() > 1 / 3) break
       const accuracy = Math.min(0.999, whole - 0.2 / (1 + epochs) + 0.1)
       entries.push({
