@@ -1,7 +1,7 @@
-/** What can go wrong between the machines of a search, each in a sentence with the remedy. No message holds a password. */
+/** What can go wrong between the machines of a search, each in a sentence with the remedy. No message contains a password. */
 import * as Schema from "effect/Schema"
 
-/** The database refuses: wrong password, no such database, a URL that is none. Trying again would not help. */
+/** The database refuses the connection: wrong password, no such database, an invalid URL. Trying again would not help. */
 export class DatabaseRefused extends Schema.TaggedError<DatabaseRefused>()("DatabaseRefused", {
   /** Host, port and database, without credentials. */
   database: Schema.String,
@@ -13,7 +13,7 @@ export class DatabaseRefused extends Schema.TaggedError<DatabaseRefused>()("Data
   }
 }
 
-/** The database could not be reached, or did nothing that it was asked for, for longer than was to be waited. Everything that was stored is there when it is back. */
+/** The database could not be reached or did not answer within the time limit. Everything that was stored will be there when it is back. */
 export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
   database: Schema.String,
   /** How long it was tried, in seconds. */
@@ -25,9 +25,9 @@ export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>
   }
 }
 
-/** Driver and worker are of different versions, whose results are not to be mixed. */
+/** The driver and a worker have different versions, whose results must not be mixed. */
 export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("VersionMismatch", {
-  /** Which of the two this is. */
+  /** Which of the two this process is. */
   role: Schema.Literals(["search", "worker"]),
   version: Schema.String,
   other: Schema.String,
@@ -38,7 +38,7 @@ export class VersionMismatch extends Schema.TaggedError<VersionMismatch>()("Vers
   }
 }
 
-/** The search is driven by another process already. */
+/** Another process is already driving the search. */
 export class SearchTaken extends Schema.TaggedError<SearchTaken>()("SearchTaken", {
   search: Schema.String,
   pid: Schema.Int,
@@ -49,7 +49,7 @@ export class SearchTaken extends Schema.TaggedError<SearchTaken>()("SearchTaken"
   }
 }
 
-/** The name on the database belongs to a search with another evaluator. */
+/** The name in the database belongs to a search with another evaluator. */
 export class SearchForeign extends Schema.TaggedError<SearchForeign>()("SearchForeign", {
   search: Schema.String,
   database: Schema.String
@@ -59,7 +59,7 @@ export class SearchForeign extends Schema.TaggedError<SearchForeign>()("SearchFo
   }
 }
 
-/** A worker cannot evaluate what a search asks of it: the module or the data set is not there, or its disk is full. */
+/** A worker cannot evaluate a search's trials: the module or the data set is missing, or its disk is full. */
 export class WorkerUnable extends Schema.TaggedError<WorkerUnable>()("WorkerUnable", {
   search: Schema.String,
   problem: Schema.String
@@ -69,5 +69,5 @@ export class WorkerUnable extends Schema.TaggedError<WorkerUnable>()("WorkerUnab
   }
 }
 
-/** What a connection fails with: a database that refuses, or one that is away. */
+/** Why a connection fails: the database refuses it, or is unavailable. */
 export type DatabaseError = DatabaseRefused | DatabaseUnavailable

@@ -1,8 +1,8 @@
 /**
- * An evaluator whose evaluations run on other machines: every trial is a row on PostgreSQL, which any worker may take (`ClusterWorker`).
+ * An evaluator whose evaluations run on other machines: every trial is a row in PostgreSQL, which any worker may take (`ClusterWorker`).
  *
- * Workers come and go; a lost one's trials are taken over by others. The driver may die: a trial that was finished meanwhile has its outcome when the
- * search is resumed, and one that is running is waited for.
+ * Workers come and go; when one is lost, others take over its trials. The driver may die: when the search is resumed, a trial that finished
+ * in the meantime has its outcome, and one that is still running is waited for.
  */
 import { Evaluator, Trial } from "@uninet/search"
 import { Span } from "@uninet/trainer"
@@ -25,36 +25,37 @@ import * as tables from "./internal/tables.ts"
 import * as trials from "./internal/trials.ts"
 import { version as own } from "./version.ts"
 
-/** A worker that is there, and how many trials it evaluates at a time. */
+/** An active worker, and how many trials it evaluates at a time. */
 export type Worker = tables.WorkerRow
 
-/** Which search asks the workers, and what it tells them. */
+/** The search that uses the workers, and what it sends them. */
 export interface Options {
   /**
-   * The name of the search on the database. The same name goes on with what was evaluated under it; trials of different names never mix.
+   * The name of the search in the database. Using the same name again continues with what was evaluated under it; trials of different names
+   * never mix.
    */
   readonly search: string
   /**
-   * What makes the evaluator, in words that every worker understands: a name that it was given a module for, or a module's path from the folder in which
-   * the worker was started.
+   * What makes the evaluator, in terms that every worker understands: a name for which the worker was given a module, or a module's path
+   * relative to the folder in which the worker was started.
    */
   readonly module: string
-  /** Handed to the module. Plain JSON. Default `null`. */
+  /** Passed to the module. Plain JSON. Default `null`. */
   readonly options?: Schema.Json
-  /** Handed to the module too, but free to differ when the search is resumed: limits of time and memory. Plain JSON. Default: nothing. */
+  /** Also passed to the module, but may differ when the search is resumed: limits on time and memory. Plain JSON. Default: nothing. */
   readonly limits?: Schema.Json
-  /** Told of the workers that are there, whenever that changes. Default: nothing. */
+  /** Called with the active workers whenever they change. Default: nothing. */
   readonly onWorkers?: (workers: ReadonlyArray<Worker>) => Effect.Effect<void>
-  /** How long a trial that no machine that is there can evaluate waits for one that can, before the search ends. Default 30 seconds. */
+  /** How long a trial that no active machine can evaluate waits for one that can, before the search ends. Default 30 seconds. */
   readonly grace?: Duration.Input
-  /** The version of uninet; workers of another one are refused. Default: that of this package. */
+  /** The version of uninet; workers with another version are refused. Default: this package's version. */
   readonly version?: string
 }
 
-/** After so many machines could not evaluate a trial for reasons of their own, the search stops. */
+/** The search stops after this many machines could not evaluate a trial for reasons of their own. */
 const mostStrikes = 3
 
-/** An evaluation that someone waits for. */
+/** An evaluation whose result is being waited for. */
 interface Waiting {
   readonly key: string
   readonly trial: Trial.Trial
@@ -70,15 +71,16 @@ interface Found {
 }
 
 /**
- * The evaluator that hands trials to the workers of a database.
+ * The evaluator that gives trials to the workers of a database.
  *
- * It offers what it waits for and looks four times a second what came of it, so it needs no word from anyone: whatever was lost on the way, its trial is found
- * when the database answers again. Interrupting an evaluation takes its trial from the queue; the worker that has it stops. A database that goes away is waited
- * for; when the patience is at its end, the search ends with `EvaluatorLost`, and goes on where it was when it is resumed. So it does when a trial cannot be evaluated
- * for reasons that lie in machines and not in it: on three of them, or on all that there are.
+ * It offers the trials it is waiting for, and checks four times a second for results. It does not depend on any message: whatever was lost
+ * on the way, the trial is found when the database answers again. Interrupting an evaluation removes its trial from the queue, and the
+ * worker that has it stops. If the database becomes unavailable, the evaluator waits; when its patience runs out, the search ends with
+ * `EvaluatorLost`, and continues from the same place when it is resumed. The same happens when a trial cannot be evaluated for reasons that
+ * lie in the machines and not in the trial: on three of them, or on all that there are.
  *
- * Fails with `SearchTaken` while another process drives this search, `SearchForeign` where its name is that of another one, and
- * `VersionMismatch` while workers of another version are there.
+ * Fails with `SearchTaken` while another process drives this search, with `SearchForeign` if its name belongs to another search, and with
+ * `VersionMismatch` while workers with another version are active.
  *
  * @example
  * ```ts
@@ -111,7 +113,7 @@ export const layer = ({
       const grace = Duration.fromInputUnsafe(given)
       const services = yield* Effect.context<SqlClient.SqlClient | Database>()
       const me: tables.Driver = { search, driver: randomUUID() }
-      /** Whatever ends the search ends all evaluations, those that are still to come as well. */
+      /** Anything that ends the search ends all evaluations, including those still to come. */
       const lost = yield* Deferred.make<never, Evaluator.EvaluatorLost>()
       const lose = (problem: string, remedy: string) =>
         Deferred.fail(lost, new Evaluator.EvaluatorLost({ problem, remedy }))
@@ -140,7 +142,7 @@ export const layer = ({
       let rival = yield* persistently(tables.claimSearch(claim)).pipe(
         Effect.catchTag("DatabaseUnavailable", unavailable)
       )
-      // Someone who is there is heard of within a second or two.
+      // An active driver shows within a second or two that it is there.
       for (let since = performance.now(); rival !== undefined;) {
         yield* Effect.sleep(interval)
         const isGone = performance.now() - since >= 1000 * tables.aliveSeconds
@@ -153,16 +155,16 @@ export const layer = ({
       yield* Effect.addFinalizer(() => Effect.ignore(once(tables.leaveSearch(me), shortly)))
 
       const waiting = new Set<Waiting>()
-      /** Interrupted while the database was away. */
+      /** Interrupted while the database was unavailable. */
       const withdrawn = new Set<string>()
       /** Opened when there is something new to offer. */
       const news = yield* Latch.make(false)
       let fleet: Pulse.Pulse<tables.WorkerRow & { readonly beat: number; readonly fresh: boolean }> = Pulse.none
       let shown = ""
-      /** Since when no machine can evaluate what is there to be evaluated. */
+      /** Since when no machine has been able to evaluate the pending trials. */
       let stuck: number | undefined
 
-      /** The workers that are there. */
+      /** The active workers. */
       const present = (): ReadonlyArray<Worker> =>
         Pulse.living(tables.aliveSeconds)(fleet).map(({ host, id, pid, problem, slots, version: theirs }) => ({
           id,
@@ -173,7 +175,7 @@ export const layer = ({
           problem
         }))
 
-      /** Shows that the driver is there, and looks who else is. */
+      /** Shows that the driver is alive, and checks who else is. */
       const greet = Effect.gen(function* () {
         if (!(yield* once(tables.driverBeat(me))))
           yield* lose(
@@ -192,7 +194,7 @@ export const layer = ({
         yield* onWorkers(there)
       })
 
-      /** What is to be said when machines cannot evaluate a trial. */
+      /** Stops the search with a message when machines cannot evaluate a trial. */
       const stop = ({ trial }: Waiting, strikes: ReadonlyArray<trials.Strike>) => {
         const problems = [
           ...new Set(strikes.map(({ host, problem }) => `${host}: ${problem.replace(/\.$/, "")}`))
@@ -203,7 +205,7 @@ export const layer = ({
         )
       }
 
-      /** Trials that were given back: by machines that cannot, to those that can. */
+      /** Deals with trials that were given back by machines that cannot evaluate them, so that others can. */
       const reconsider = Effect.fnUntraced(function* (struck: ReadonlyMap<Waiting, trials.Standing>) {
         const hosts = new Set(present().flatMap(({ host, problem }) => (problem === null ? [host] : [])))
         for (const [each, { strikes }] of struck) if (strikes.length >= mostStrikes) yield* stop(each, strikes)
@@ -212,11 +214,11 @@ export const layer = ({
         if (first === undefined || hosts.size > 0) stuck = undefined
         else if (performance.now() - (stuck ??= performance.now()) >= Duration.toMillis(grace))
           yield* stop(first[0], first[1].strikes)
-        // There are no others; perhaps it was for a moment.
+        // There are no other machines; perhaps the problem was temporary.
         if (hosts.size > 0 && nowhere.length > 0) yield* once(trials.reopen(nowhere.map(([{ key }]) => key)))
       })
 
-      /** Offers what is waited for, and hears what came of it. */
+      /** Offers pending trials, and collects results. */
       const look = Effect.gen(function* () {
         if (withdrawn.size > 0) {
           const gone = [...withdrawn]
@@ -258,7 +260,7 @@ export const layer = ({
         yield* reconsider(struck)
       })
 
-      // Counted from the first failure and not from the last answer, so that a machine that slept tries again first.
+      // Measured from the first failure, not from the last answer, so that a machine that was asleep tries again first.
       let since: number | undefined
       let greeted = Number.NEGATIVE_INFINITY
       const round = Effect.gen(function* () {
@@ -273,7 +275,7 @@ export const layer = ({
           onSuccess: () => Effect.sync(() => void (since = undefined)),
           onFailure: (cause) =>
             Effect.suspend(() => {
-              // Who was silent meanwhile cannot be told.
+              // Nobody can tell who was silent in the meantime.
               fleet = Pulse.none
               greeted = Number.NEGATIVE_INFINITY
               const silent = performance.now() - (since ??= performance.now())
@@ -288,7 +290,7 @@ export const layer = ({
       yield* Effect.forkScoped(round)
 
       return Evaluator.Evaluator.of({
-        // The workers are as many as there are: what is not taken waits on the queue.
+        // No limit is needed here: a trial that no worker has taken yet waits in the queue.
         concurrency: 1024,
         evaluate: (trial, report) => {
           const key = trials.keyOf(search, trial)
@@ -344,6 +346,6 @@ export const layer = ({
     })
   )
 
-/** Removes what is left of a search on the database: its outcomes, weights and checkpoints. The journal has everything that matters. */
+/** Removes what is left of a search in the database: its outcomes, weights and checkpoints. The journal has everything that matters. */
 export const forget = (search: string): Effect.Effect<void, never, SqlClient.SqlClient> =>
   once(tables.forget(search)).pipe(Effect.retry({ times: 3 }), Effect.ignore)

@@ -1,4 +1,4 @@
-/** A machine's share of the work: takes trials of any search off the database and evaluates them, until it is stopped. */
+/** A machine's share of the work: takes trials of any search from the database and evaluates them until it is stopped. */
 import { Evaluator, Training, Trial, WorkerEvaluator } from "@uninet/search"
 import { Span } from "@uninet/trainer"
 import * as Cause from "effect/Cause"
@@ -32,7 +32,7 @@ import { version as own } from "./version.ts"
 /** How a search wants its trials evaluated. */
 export type Description = tables.Description
 
-/** What a worker says: a trial taken, ended, taken away or left to others; the database away and back. */
+/** What a worker reports: a trial taken, ended, withdrawn or left to others; the database unavailable and back. */
 export type WorkerEvent =
   | { readonly _tag: "Taken"; readonly search: string; readonly trial: Trial.Trial }
   | {
@@ -44,7 +44,7 @@ export type WorkerEvent =
     }
   /** Its search was stopped, or another worker was faster. */
   | { readonly _tag: "Withdrawn"; readonly search: string; readonly trial: Trial.Trial }
-  /** This machine could not evaluate it, which is not the network's fault: it is left to others. */
+  /** This machine could not evaluate it, through no fault of the network: it is left to other machines. */
   | { readonly _tag: "Unable"; readonly search: string; readonly trial: Trial.Trial; readonly problem: string }
   | { readonly _tag: "Away"; readonly problem: string }
   | { readonly _tag: "Back" }
@@ -54,44 +54,45 @@ export interface Options {
   /** Trials at a time. */
   readonly slots: number
   /**
-   * The evaluator that a search describes; where there is a folder for checkpoints, with the one for this search's.
+   * The evaluator that a search describes. It is called with the folder for this search's checkpoints, if there is one.
    *
-   * One that fails with `EvaluatorLost` says that this machine cannot evaluate now: a disk that is full, a data set that cannot be read. The trial is left to
-   * other machines, and after three such failures in a row this worker ends. Whatever else it fails with is the trial's own result.
+   * If it fails with `EvaluatorLost`, this machine cannot evaluate at the moment: a full disk, a data set that cannot be read. The trial is
+   * left to other machines, and after three such failures in a row this worker ends. Any other failure is the trial's own result.
    */
   readonly evaluator: (
     description: Description,
     checkpoints: string | undefined
   ) => Layer.Layer<Evaluator.Evaluator, { readonly message: string }>
   /**
-   * A folder of this worker's own for trainings that are to be gone on with (`Trial.keep`). What the evaluator leaves in its search's folder under that name goes to the
-   * database with the outcome, and is there again wherever the trial is gone on with. Default: such trials are trained from their start.
+   * A folder, used by this worker only, for trainings that are to be continued (`Trial.keep`). What the evaluator leaves in its search's
+   * folder under that name is stored in the database with the outcome, and restored wherever the trial continues. Default: such trials are
+   * trained from the start.
    */
   readonly checkpoints?: string
-  /** What this machine is called: trials that it cannot evaluate go to machines of other names. Default: its host name. */
+  /** This machine's name: trials that it cannot evaluate go to machines with other names. Default: its host name. */
   readonly host?: string
-  /** Told of what happens. Default: nothing. */
+  /** Called for every event. Default: nothing. */
   readonly onEvent?: (event: WorkerEvent) => Effect.Effect<void>
-  /** Told about once a second, for as long as it runs, and whether the database answered: for those who ask whether it is alive and ready. Default: nothing. */
+  /** Called about once a second for as long as the worker runs, with whether the database answered: for liveness and readiness checks. Default: nothing. */
   readonly onBeat?: (isAnswered: boolean) => Effect.Effect<void>
-  /** The version of uninet; searches of another one are refused. Default: that of this package. */
+  /** The version of uninet; searches with another version are refused. Default: this package's version. */
   readonly version?: string
 }
 
-/** After so many workers were lost over a trial it has failed: it may be what they were lost to. */
+/** A trial fails after this many workers were lost while evaluating it: it may be the cause. */
 const mostLost = 10
 
-/** After so many trials in a row that this machine could not evaluate it takes no more. */
+/** After this many trials in a row that this machine could not evaluate, it takes no more. */
 const mostInARow = 3
 
 interface Running {
   progress: Trial.Progress | undefined
   readonly claim: string
-  /** Withdrawn by its search, or settled by another. */
+  /** Withdrawn by its search, or settled by another worker. */
   readonly over: Deferred.Deferred<void>
 }
 
-/** What came of a trial: an outcome, or this machine's own trouble. */
+/** The result of a trial: an outcome, or a problem of this machine. */
 type Result =
   | { readonly _tag: "Settled"; readonly what: trials.Outcome; readonly weights: Trial.Weights | undefined }
   | { readonly _tag: "Unable"; readonly problem: string; readonly isFinal: boolean }
@@ -110,12 +111,12 @@ const unable = (problem: string, isFinal = false): Result => ({ _tag: "Unable", 
 const over: Result = { _tag: "Over" }
 
 /**
- * Evaluates trials of all searches on the database, `slots` at a time, and ends only with a failure or when it is interrupted: then what it was at is given
- * back at once.
+ * Evaluates trials of all searches in the database, `slots` at a time. It ends only with a failure or when it is interrupted; its current
+ * trials are then given back at once.
  *
- * A trial that fails, crashes or diverges is a result. Fails with `WorkerUnable` where it cannot make a search's evaluator or could not evaluate three trials in a
- * row (they are left to others), with `VersionMismatch` while a search of another version runs, and with `DatabaseUnavailable` when the database has been away
- * for longer than its patience.
+ * A trial that fails, crashes or diverges is a result. Fails with `WorkerUnable` if it cannot make a search's evaluator or could not
+ * evaluate three trials in a row (they are left to others), with `VersionMismatch` while a search with another version runs, and with
+ * `DatabaseUnavailable` when the database has been unavailable for longer than its patience.
  *
  * @example
  * ```ts
@@ -162,7 +163,7 @@ export const run = Effect.fnUntraced(function* ({
   let problem: string | null = null
   let inARow = 0
 
-  // Registered first, so done last: nothing is evaluated any more. A worker that cannot evaluate leaves word of why.
+  // Registered first, so it runs last, when nothing is being evaluated any more. A worker that cannot evaluate leaves the reason behind.
   const claims = new Set<string>()
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() =>
@@ -175,7 +176,7 @@ export const run = Effect.fnUntraced(function* ({
     )
   )
   const scope = yield* Effect.scope
-  /** Runs beside everything else; what it ends with is the end of the worker and not of a part of it. */
+  /** Runs concurrently with everything else; a failure ends the whole worker, not just a part of it. */
   const tended = <R>(effect: Effect.Effect<unknown, WorkerUnable | DatabaseUnavailable, R>) =>
     effect.pipe(
       Effect.catchCause((cause) =>
@@ -184,7 +185,7 @@ export const run = Effect.fnUntraced(function* ({
       Effect.forkIn(scope)
     )
 
-  /** Where a search's trainings are kept while they are at this worker. */
+  /** Where a search's trainings are kept while this worker has them. */
   const keepsOf = (search: string) =>
     checkpoints === undefined ? undefined : join(checkpoints, trials.folderOf(search))
 
@@ -206,7 +207,7 @@ export const run = Effect.fnUntraced(function* ({
     state: Running
   ): Effect.fn.Return<Result, DatabaseUnavailable, Database | SqlClient.SqlClient | Scope.Scope> {
     if (description === null) {
-      // Its search is no more, so nobody waits.
+      // Its search no longer exists, so nobody is waiting.
       yield* persistently(trials.withdraw([key]))
       return over
     }
@@ -214,7 +215,7 @@ export const run = Effect.fnUntraced(function* ({
     if (found._tag === "Failure") return unable(database.problemOf(found.failure), true)
     const report = (progress: Trial.Progress) => Effect.sync(() => void (state.progress = progress))
     const begun = Date.now()
-    /** As the evaluator says, under the name that this machine has here; one that says nothing has been in this process. */
+    /** As the evaluator reports it, with the name that this machine has here; if it reports nothing, it trained in this process. */
     const trained = (given: Training.Training | undefined): Training.Training =>
       isTraining(given)
         ? { ...given, place: { ...given.place, host } }
@@ -248,7 +249,7 @@ export const run = Effect.fnUntraced(function* ({
     )
   })
 
-  /** An evaluation with what the trial has kept of its training, which goes back to the database with what was added. */
+  /** Runs an evaluation with what the trial has kept of its training, and stores it in the database again with what was added. */
   const goingOn = Effect.fnUntraced(function* (item: trials.Item, trial: Trial.Trial, state: Running) {
     const { key, lost, search } = item
     const { keep } = trial
@@ -300,7 +301,7 @@ export const run = Effect.fnUntraced(function* ({
     }
     if (result._tag === "Over") return yield* onEvent({ _tag: "Withdrawn", search, trial })
     inARow = 0
-    // It counts as running until its outcome is stored: its beats go on.
+    // It counts as running until its outcome is stored: its heartbeats continue.
     const settlement = trials.settlementOf(key, result.what, result.weights)
     const limit = forBytes(settlement.weights?.byteLength ?? 0)
     const stored = persistently(trials.settle(settlement), limit)
@@ -309,10 +310,10 @@ export const run = Effect.fnUntraced(function* ({
     yield* onEvent({ _tag: "Done", search, trial, outcome: result.what, seconds })
   })
 
-  /** Who has which trial, from which silence is told. */
+  /** Who has which trial, to detect those that go silent. */
   let holders: Pulse.Pulse<trials.Held> = Pulse.none
 
-  /** Says that the worker is there and how far it is, and hears what is over and who is silent. */
+  /** Reports that the worker is alive and how far it has got, and learns what has been settled and who is silent. */
   const beat = Effect.gen(function* () {
     yield* once(tables.workerBeat({ ...me, problem }))
     const mine = [...running]
@@ -327,7 +328,7 @@ export const run = Effect.fnUntraced(function* ({
       Duration.toMillis(silence) / 2
     )(holders)
   })
-  // Counted from the first failure and not from the last answer, so that a machine that slept tries again first.
+  // Measured from the first failure, not from the last answer, so that a machine that was asleep tries again first.
   let since: number | undefined
   yield* beat.pipe(
     Effect.matchCauseEffect({
@@ -355,7 +356,7 @@ export const run = Effect.fnUntraced(function* ({
     tended
   )
 
-  /** A trial that waits, or one whose holder has gone silent. */
+  /** A waiting trial, or one whose holder has gone silent. */
   const find = Effect.gen(function* () {
     const taker = { claim, worker: me.id, host, version }
     const free = yield* once(trials.take(taker))
@@ -371,7 +372,7 @@ export const run = Effect.fnUntraced(function* ({
   const free = yield* Semaphore.make(slots)
   yield* Effect.gen(function* () {
     yield* free.take(1)
-    // What is wrong with the database, the beats find out.
+    // The heartbeats find out what is wrong with the database.
     let item: trials.Item | undefined
     while ((item = yield* Effect.orElseSucceed(find, () => undefined)) === undefined) yield* Effect.sleep(poll)
     const { key } = item
@@ -382,7 +383,7 @@ export const run = Effect.fnUntraced(function* ({
     yield* tended(
       Effect.onExit(handle(item, state), (exit) => {
         running.delete(key)
-        // What was interrupted is given back in the end.
+        // What was interrupted is given back at the end.
         if (Exit.isSuccess(exit)) claims.delete(state.claim)
         return free.release(1)
       })
@@ -392,7 +393,7 @@ export const run = Effect.fnUntraced(function* ({
   return yield* Deferred.await(ended)
 }, Effect.scoped)
 
-/** A search with how it is evaluated, as one key: told anew when its limits change. */
+/** A search and how it is evaluated, as one key: it changes when the search's limits change. */
 const told = (search: string, description: string) => JSON.stringify([search, description])
 
 const toldOf = (key: string): { readonly search: string; readonly description: string } => {
@@ -400,25 +401,23 @@ const toldOf = (key: string): { readonly search: string; readonly description: s
   return { search, description }
 }
 
-/** How many processes a pool has, and how long they may take. */
+/** The size of a pool, its modules, and its time limit. */
 export interface PoolOptions {
   /** Worker processes: trials at a time. */
   readonly slots: number
-  /** Modules by the names that searches call them. Any other name is a path from the folder of this process, and must not lead out of it. */
+  /** Modules by the names that searches use for them. Any other name is a path relative to this process's folder, and must not lead out of it. */
   readonly modules?: Readonly<Record<string, URL>>
-  /** Longest time for one trial, after which it has failed. Default: none. */
+  /** Time limit of one trial, after which it fails. Default: none. */
   readonly timeLimit?: Duration.Input
 }
 
-/**
- * The usual evaluator of a worker: the module that a search names, in a pool of processes, so that no trial can take the worker with it.
- */
+/** The usual evaluator of a worker: the module that a search names, in a pool of processes, so that no trial can bring down the worker. */
 export const pool =
   ({ modules = {}, slots, timeLimit }: PoolOptions): Options["evaluator"] =>
   ({ module, options }) => {
     const known = Object.hasOwn(modules, module) ? modules[module] : undefined
     const path = relative(process.cwd(), resolve(module))
-    // Whoever can write to the database names the module.
+    // Anyone who can write to the database can name the module.
     if (known === undefined && (isAbsolute(path) || /^\.\.(?:[/\\]|$)/.test(path)))
       return Layer.effect(
         Evaluator.Evaluator,

@@ -1,7 +1,7 @@
 /**
- * The PostgreSQL database through which the machines of a search speak, and nothing else: no machine has to reach another one.
+ * The PostgreSQL database through which the machines of a search communicate. It is the only channel: no machine has to reach another one.
  *
- * Its tables (`uninet_*`) are made when they are missing, and brought up to this version's when they are of an earlier one.
+ * Its tables (`uninet_*`) are created when they are missing, and migrated when they are from an earlier version.
  */
 import { PgClient } from "@effect/sql-pg"
 import * as Cause from "effect/Cause"
@@ -20,44 +20,45 @@ import { quiet } from "./internal/quiet.ts"
 import * as Refusal from "./internal/refusal.ts"
 import { Timing } from "./internal/timing.ts"
 
-/** Where the database is, and for how long it is waited for. */
+/** Where the database is, and how long to wait for it. */
 export interface Options {
   /**
-   * `postgresql://user:password@host:5432/database`. A URL without a password takes it from `PGPASSWORD`, or from the file that `PGPASSWORD_FILE` names, as secrets are given to containers.
+   * `postgresql://user:password@host:5432/database`. If the URL has no password, it is taken from `PGPASSWORD`, or from the file that
+   * `PGPASSWORD_FILE` names, as is usual for secrets in containers.
    *
-   * Over the internet add `?sslmode=verify-full`: the connection is encrypted, and the server's certificate must be of a known authority, for this host, and
-   * in date. `require` is the same here, `verify-ca` leaves the host's name unchecked. `sslrootcert=ca.pem` is the file with the authority's certificate, where
-   * it is none that Node knows. Default: not encrypted.
+   * Over the internet, add `?sslmode=verify-full`: the connection is encrypted, and the server's certificate must come from a known
+   * authority, be for this host, and be in date. `require` means the same here; `verify-ca` does not check the host's name.
+   * `sslrootcert=ca.pem` is the file with the authority's certificate, if Node does not know the authority. Default: not encrypted.
    */
   readonly url: Redacted.Redacted
-  /** How long a database that is away is waited for before the end, at the start and at any time after. Default 2 minutes. */
+  /** How long to wait for an unavailable database before giving up, at the start and at any later time. Default 2 minutes. */
   readonly patience?: Duration.Input
-  /** Told once when the database does not answer at the start. Default: nothing. */
+  /** Called once when the database does not answer at the start. Default: nothing. */
   readonly onWait?: (problem: string) => Effect.Effect<void>
 }
 
-/** A database and how long it is waited for. */
+/** A database and how long to wait for it. */
 export class Database extends Context.Service<
   Database,
   {
     /** Host, port and database, for people: no credentials. */
     readonly name: string
     readonly patience: Duration.Duration
-    /** A failure in words, without anything secret. */
+    /** A failure in words, without secrets. */
     readonly problemOf: (cause: unknown) => string
   }
 >()("@uninet/cluster/Database") {}
 
-/** How long a database that is away is waited for: two minutes. */
+/** How long to wait for an unavailable database: two minutes. */
 export const defaultPatience = Duration.minutes(2)
 
 /**
- * What every connection asks of the server, so that one whose machine has gone without a word does not keep its place for two hours.
- * Poolers that know no such parameters have to be told to ignore them.
+ * Set on the server for every connection, so that one whose machine has disappeared does not occupy its place for two hours. Poolers that
+ * do not know these parameters have to be told to ignore them.
  */
 const parameters = { tcp_keepalives_idle: "10", tcp_keepalives_interval: "5", tcp_keepalives_count: "3" }
 
-/** What the environment says: the password itself, or a file that holds it, whose last line may have an end. */
+/** The password from the environment: given directly, or in a file, whose trailing line break is ignored. */
 const passwordOf = (database: string): Effect.Effect<string | undefined, DatabaseRefused> => {
   const { PGPASSWORD, PGPASSWORD_FILE: file = "" } = process.env
   return PGPASSWORD !== undefined || file === ""
@@ -74,10 +75,10 @@ const passwordOf = (database: string): Effect.Effect<string | undefined, Databas
 }
 
 /**
- * Connects, waiting for a database that is away, and makes the tables.
+ * Connects, waiting for an unavailable database, and creates the tables.
  *
- * Fails with `DatabaseRefused` at once where trying again cannot help (a wrong password, a certificate that is not to be trusted, tables of a later version),
- * and with `DatabaseUnavailable` when the patience is at its end.
+ * Fails with `DatabaseRefused` at once if trying again cannot help (a wrong password, a certificate that cannot be trusted, tables from a
+ * later version), and with `DatabaseUnavailable` when its patience runs out.
  *
  * @example
  * ```ts
@@ -114,17 +115,18 @@ export const layer = (options: Options): Layer.Layer<Database | SqlClient.SqlCli
         connectTimeout: attempt,
         keepAlive: "10 seconds",
         startupParameters: parameters,
-        // A hundred workers share the server's places: one for small statements, others while large values travel.
+        // A hundred workers share the server's connections. Each process uses one for small statements, and others while large values are
+        // transferred.
         maxConnections: 4,
         idleTimeout: "10 seconds",
-        // The weights of one network are one message.
+        // The weights of one network are a single message.
         maxMessageSize: 2 ** 30
       })
       let last: string | undefined
       const made = Effect.gen(function* () {
         const began = performance.now()
         const tried = migrate(address.name).pipe(
-          // A migration that was not written well is told like any other failure.
+          // A faulty migration is reported like any other failure.
           Effect.sandbox,
           Effect.tapError((cause) =>
             Effect.suspend(() => {

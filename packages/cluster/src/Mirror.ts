@@ -1,6 +1,6 @@
 /**
- * A search's journal on the database, so that it can be looked at from any machine while it runs. The journal itself stays where the search is: what lies on the database is a copy, which nothing is read back from, and a
- * search goes on as it would without it.
+ * Copies a search's journal to the database, so that it can be viewed from any machine while the search runs. The journal itself stays with
+ * the search. The copy in the database is never read back, and a search continues in the same way without it.
  *
  * @example
  * ```ts
@@ -19,18 +19,18 @@ import { forBytes, once, shortly } from "./internal/attempt.ts"
 import * as copies from "./internal/copies.ts"
 import { Timing } from "./internal/timing.ts"
 
-/** Which search is copied to the database, and from which file. */
+/** The search whose journal is copied to the database, and the journal's file. */
 export interface Options {
-  /** The search's name on the database. */
+  /** The search's name in the database. */
   readonly search: string
   /** The journal's file on this machine. */
   readonly journal: string
 }
 
-/** Entries of one statement. */
+/** Entries per statement. */
 const most = 500
 
-/** Sends what came to the journal; whatever fails is sent the next time. */
+/** Sends what was added to the journal; anything that fails is sent the next time. */
 const sending = ({ journal, search }: Options) => {
   let source: JournalCopy.Source | undefined
   let waiting: ReadonlyArray<JournalCopy.Piece> = []
@@ -49,7 +49,7 @@ const sending = ({ journal, search }: Options) => {
   }).pipe(Effect.ignore)
 }
 
-/** Keeps the copy of a journal up to date until the scope ends, and brings what is left then. Never fails: without the database there is no copy. */
+/** Keeps the copy of a journal up to date until the scope ends, and then sends what is left. Never fails: without the database there is no copy. */
 export const publish = (options: Options): Effect.Effect<void, never, SqlClient.SqlClient | Scope.Scope> =>
   Effect.gen(function* () {
     const { poll } = yield* Timing
@@ -59,10 +59,10 @@ export const publish = (options: Options): Effect.Effect<void, never, SqlClient.
     yield* Effect.forkScoped(Effect.forever(Effect.andThen(send, Effect.sleep(poll))))
   })
 
-/** A search whose journal lies on the database. */
+/** A search whose journal is in the database. */
 export type Copied = copies.Copied
 
-/** Asks once: whoever looks asks again by himself, and hears at once that the database is away. */
+/** Asks once: a viewer asks again by itself, and learns at once that the database is unavailable. */
 const asked = <A>(
   effect: Effect.Effect<A, SqlError.SqlError, SqlClient.SqlClient>
 ): Effect.Effect<A, DatabaseUnavailable, SqlClient.SqlClient | Database> =>
@@ -79,12 +79,15 @@ const asked = <A>(
     )
   })
 
-/** The searches whose journals lie on the database, the newest first. Fails with `DatabaseUnavailable` at once where it is away. */
+/** The searches whose journals are in the database, newest first. Fails with `DatabaseUnavailable` at once if it is unavailable. */
 export const list: Effect.Effect<ReadonlyArray<Copied>, DatabaseUnavailable, SqlClient.SqlClient | Database> = asked(
   copies.list
 )
 
-/** Makes a journal in `into`, a file on this machine, of a search's copy, and lets it grow as that grows, until the scope ends. Gives when what there was is there. */
+/**
+ * Creates a journal in `into`, a file on this machine, from a search's copy, and extends it as the copy grows, until the scope ends.
+ * Returns once everything that was there has been fetched.
+ */
 export const fetch = Effect.fnUntraced(function* (search: string, into: string) {
   const { poll } = yield* Timing
   const target = yield* JournalCopy.target(into)
@@ -101,6 +104,6 @@ export const fetch = Effect.fnUntraced(function* (search: string, into: string) 
     }
   })
   yield* step
-  // A database that is away is asked again.
+  // If the database is unavailable, it is asked again.
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.ignore(step), Effect.sleep(poll))))
 })

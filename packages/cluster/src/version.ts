@@ -1,2 +1,2 @@
-/** The version of uninet that this package is of: trials are only shared between equals. */
+/** The version of uninet that this package belongs to: trials are only shared between equal versions. */
 export { version } from "@uninet/trainer"

@@ -35,7 +35,7 @@ const { asked, fresh, server, untilAsked } = shared()
 /** Has no data set. */
 const without = () => Layer.effect(Evaluator.Evaluator, Effect.fail(new Error("the data set is not there.")))
 
-/** Keeps in a file how many epochs a trial has been trained for, and says how many it had been when it began. */
+/** Stores in a file how many epochs a trial has been trained for, and reports how many there were when it began. */
 const keeping: ClusterWorker.Options["evaluator"] = (_, checkpoints = "") =>
   Evaluator.make(uninet, (_, { keep, until = 0 }) =>
     Effect.sync(() => {
@@ -57,7 +57,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a search on a databa
       const soon = { silence: Duration.seconds(2) }
       yield* Effect.forkScoped(worker(url, { slots: 1 }, soon))
       yield* Effect.forkScoped(worker(url, { slots: 1 }, soon))
-      // It is in the middle of a trial, and has finished one.
+      // It has finished one trial, and is in the middle of another.
       yield* until(() => /Done\n(.*\n)*Taken\n$/.test(victim.said()))
       victim.child.kill("SIGKILL")
       assert.deepStrictEqual(yield* Fiber.join(running), yield* local)
@@ -128,7 +128,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a search on a databa
           concurrency: 1,
           evaluate: ({ epochs = null }, report) =>
             report(progress).pipe(
-              // Ends when the search has heard of it.
+              // Ends when the search has noticed it.
               Effect.andThen(until(() => seen.length > 0)),
               Effect.as({ measures: measuresOf(0.5), epochs, weights, training })
             )
@@ -285,7 +285,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("what is refused", ()
         yield* failed(Effect.provide(evaluate(trial(0)), cluster({ ...same, milliseconds: 21 }))),
         `The name demo belongs to a search with other settings on 127.0.0.1:${server().port}${new URL(url).pathname}. Give the same settings, or another name.`
       )
-      // It would be known at once that this process itself does not drive it twice.
+      // Otherwise it would be clear at once that this process does not drive it twice.
       yield* asked(url, `update uninet_search set pid = ${process.ppid}`)
       assert.match(
         yield* failed(Effect.provide(evaluate(trial(0)), cluster(same))),

@@ -1,4 +1,4 @@
-/** The way into a database: its URL, its tables, the names in them. */
+/** Access to a database: its URL, its tables, the names in them. */
 import { assert, describe, it } from "@effect/vitest"
 import type { ClusterWorker } from "@uninet/cluster"
 import { Evaluator } from "@uninet/search"
@@ -99,7 +99,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("the tables of the ve
         assert.strictEqual(yield* asked(url, "select entity_type from cluster_messages"), "Counter")
         assert.strictEqual(yield* asked(url, "select count(*) from cluster_replies"), "1")
         assert.strictEqual(yield* asked(url, "select to_regclass('uninet_queue') is null"), "t")
-        // And once more, as by every program that connects.
+        // And once more, as every program that connects does.
         yield* made(url)
       })
   )
@@ -154,7 +154,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("the tables of the ve
   )
 })
 
-/** Keeps a file beside what was kept before, and says what was there. */
+/** Stores another file next to what was kept before, and reports what was there. */
 const keeping: (seen: Array<string>) => ClusterWorker.Options["evaluator"] =
   (seen) =>
   (_, checkpoints = "") =>

@@ -1,4 +1,4 @@
-/** What is a machine's fault is not the network's: it is tried elsewhere, and where there is no elsewhere the search says what to mend. */
+/** A machine's fault is not the network's: the trial is tried elsewhere, and if no other machine exists, the search says what to fix. */
 import { assert, describe, it } from "@effect/vitest"
 import { ClusterEvaluator, ClusterWorker } from "@uninet/cluster"
 import { Evaluator, Journal } from "@uninet/search"
@@ -15,14 +15,14 @@ const { asked, untilAsked, fresh } = shared()
 
 const full = new Evaluator.EvaluatorLost({ problem: "The disk of this machine is full", remedy: "Make room" })
 
-/** A machine whose disk is full. */
+/** A machine with a full disk. */
 const broken: ClusterWorker.Options["evaluator"] = () =>
   Layer.succeed(Evaluator.Evaluator, { concurrency: 1, evaluate: () => Effect.fail(full) })
 
 /** A machine without the data set. */
 const without = () => Layer.effect(Evaluator.Evaluator, Effect.fail(new Error("the data set is not there.")))
 
-/** A machine whose disk is full the first time. */
+/** A machine whose disk is full only the first time. */
 const once = (): ClusterWorker.Options["evaluator"] => {
   let tried = false
   return () =>
@@ -60,7 +60,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a machine with a bro
       )
       assert.strictEqual(error.message, said)
       assert.deepStrictEqual(events, ["Taken", "Unable", "Taken", "Unable", "Taken", "Unable"])
-      // It leaves word of why.
+      // It leaves the reason behind.
       yield* until(() => fleets.includes(said))
       yield* Effect.forkScoped(worker(url, { host: "lab2" }))
       assert.deepStrictEqual(yield* Fiber.join(running), yield* local)
@@ -117,7 +117,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a machine with a bro
         for (const host of ["lab1", "lab2", "lab3"]) yield* machine(host)
         const problem = "The disk of this machine is full. Make room"
         assert.match(
-          yield* failed(onCluster({ url }, journal) as Effect.Effect<unknown, Evaluator.EvaluatorLost>), // all that it fails with here
+          yield* failed(onCluster({ url }, journal) as Effect.Effect<unknown, Evaluator.EvaluatorLost>), // the only errors it fails with here
           new RegExp(
             `^Trial \\d+ could not be evaluated, which is not the network's fault \\(lab\\d: ${problem}.*\\)\\. Nothing is lost: mend that or start a worker on another machine, then resume the search\\.$`
           )

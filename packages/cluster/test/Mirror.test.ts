@@ -47,7 +47,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a journal on a datab
               yield* grown(4)
             })
           )
-          // What comes at the very end is brought, too.
+          // What is added at the very end is copied, too.
           yield* journal.append(refused(4))
         }).pipe(Effect.scoped)
         yield* ClusterEvaluator.forget("demo")

@@ -1,4 +1,4 @@
-/** The queue's steps, each of which may be done twice, at the wrong time, and by someone who is long thought lost. */
+/** The queue's steps, each of which may happen twice, at the wrong time, and by a process that has long been considered lost. */
 import { assert, describe, it } from "@effect/vitest"
 import type { Trial } from "@uninet/search"
 import { Prng } from "@uninet/search-space"
@@ -26,7 +26,7 @@ const outcomeOf = (index: number): trials.Outcome =>
 const offered = (...items: ReadonlyArray<Trial.Trial>) =>
   trials.offer("demo", version, new Map(items.map((item) => [trials.keyOf("demo", item), item])))
 
-/** Random steps of three workers and a driver, with every invariant looked at after each. */
+/** Random steps by three workers and a driver, with every invariant checked after each. */
 const lives = (seed: string) =>
   Effect.gen(function* () {
     const prng = Prng.fromSeed(seed)
@@ -86,7 +86,7 @@ const lives = (seed: string) =>
         if (outcome !== undefined) settled.set(row.key, outcome)
       }
     }
-    // However it got here, it ends: whoever goes on offering and evaluating has all outcomes.
+    // Whatever happened before, it ends: anyone who keeps offering and evaluating gets all outcomes.
     for (let i = 0; i < 20; i++) {
       yield* offered(...items)
       yield* trials.reopen(keys)
@@ -146,7 +146,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a trial on the queue
       assert.isUndefined(yield* trials.takeOver(taker("b"), seen))
       const [now] = yield* trials.held(version)
       assert.strictEqual((yield* trials.takeOver(taker("b"), now ?? seen))?.lost, 1)
-      // The one before has lost it, but may go on: the first outcome stays.
+      // The previous holder has lost it, but may continue: the first outcome stays.
       assert.isTrue((yield* trials.beat([{ key: item.key, claim: "a", progress: undefined }])).has(item.key))
       yield* trials.settle(trials.settlementOf(item.key, outcomeOf(0), undefined))
       yield* trials.settle(trials.settlementOf(item.key, outcomeOf(1), undefined))
@@ -186,15 +186,15 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("who drives a search"
     const url = fresh()
     return Effect.gen(function* () {
       assert.isUndefined(yield* tables.claimSearch(claim("first")))
-      // On another machine, and the clock has been set back by an hour since he was seen.
+      // On another machine, with the clock set back by an hour since it was last seen.
       yield* asked(url, "update uninet_search set host = 'lab9', pid = 1, seen_at = now() + interval '1 hour'")
       const rival = yield* tables.claimSearch(claim("second"))
       if (rival === undefined) return assert.fail("he may be there")
-      // He is: his count goes on.
+      // It is active: its count keeps rising.
       assert.isTrue(yield* tables.driverBeat({ search: "demo", driver: "first" }))
       const again = yield* tables.claimSearch(claim("second"), rival)
       assert.notStrictEqual(again?.beat, rival.beat)
-      // He is not.
+      // It is not.
       assert.isUndefined(yield* tables.claimSearch(claim("second"), again))
       assert.isFalse(yield* tables.driverBeat({ search: "demo", driver: "first" }))
     }).pipe(Effect.provide(database(url)))

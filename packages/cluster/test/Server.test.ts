@@ -1,4 +1,4 @@
-/** What becomes of searches when the server itself goes away, comes back, or encrypts. */
+/** What happens to searches when the server itself goes away, comes back, or encrypts. */
 import { assert, describe, it } from "@effect/vitest"
 import { Evaluator, Journal } from "@uninet/search"
 import * as Cause from "effect/Cause"
@@ -86,7 +86,7 @@ describe.skipIf(Postgres.missing !== undefined)("a search whose database is away
       const exit = yield* Fiber.join(first)
       assert.isTrue(Exit.isFailure(exit) && Cause.pretty(exit.cause).includes("could not be used for"))
       yield* Effect.promise(() => server().start())
-      // What the first one was at it could not give back.
+      // The first worker could not give back its current trial.
       yield* Effect.forkScoped(worker(url, {}, { silence: Duration.seconds(1.5) }))
       assert.deepStrictEqual(yield* onCluster({ url, log, milliseconds: 100 }, stored), yield* local)
     })
@@ -133,7 +133,7 @@ describe.skipIf(uncertified !== undefined)("an encrypted connection", () => {
           assert.strictEqual(yield* open(by(mode, theirs.root)), unknown)
           assert.strictEqual(yield* open(by(mode, undefined)), unknown)
         }
-        // An authority alone asks for everything.
+        // Giving only an authority asks for every check.
         assert.strictEqual(yield* open(`${url}?sslrootcert=${theirs.root}`), unknown)
 
         yield* certified(ours.issue("db.lab"))

@@ -1,4 +1,4 @@
-/** A trace that goes through a database: the machine that evaluates a trial goes on with its search's. */
+/** A trace that crosses a database: the machine that evaluates a trial continues its search's trace. */
 import { assert, describe, it } from "@effect/vitest"
 import { Evaluator, Journal, Search, Telemetry } from "@uninet/search"
 import { Span } from "@uninet/trainer"
@@ -10,7 +10,7 @@ import { measuresOf, setting, uninet } from "./support/search.ts"
 
 const { fresh } = shared()
 
-/** Trains for one epoch, as a trainer's spans tell of it. */
+/** Trains for one epoch, with the spans of a trainer. */
 const training = () =>
   Evaluator.make(uninet, () =>
     Effect.succeed({ measures: measuresOf(0.5), epochs: 1 }).pipe(Span.within("Trainer.epoch"))

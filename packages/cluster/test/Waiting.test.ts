@@ -1,4 +1,4 @@
-/** Nothing waits for ever, whatever becomes of the way to the database. What becomes of the server itself: `Server.test.ts`. */
+/** Nothing waits forever, whatever happens to the connection to the database. For the server itself, see `Server.test.ts`. */
 import { assert, describe, it } from "@effect/vitest"
 import type { ClusterWorker } from "@uninet/cluster"
 import { Evaluator } from "@uninet/search"
@@ -29,7 +29,7 @@ const { asked, untilAsked, fresh, server } = shared()
 /** Does not wait long for an answer. */
 const brief: Pace = { attempt: Duration.millis(800) }
 
-/** A way to the server that can be cut. */
+/** A connection to the server that can be cut. */
 const way = Effect.acquireRelease(
   Effect.promise(() => proxy(server().port)),
   ({ close }) => Effect.promise(close)
@@ -48,7 +48,7 @@ const recording = (events: Array<string>): Partial<ClusterWorker.Options> => ({
   onEvent: ({ _tag }) => Effect.sync(() => void events.push(_tag))
 })
 
-// They wait for the most part.
+// They spend most of their time waiting.
 describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the database that is cut", () => {
   it.live("for the driver alone: what the workers have done meanwhile is found, without a word from them", () =>
     Effect.gen(function* () {
@@ -134,7 +134,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a way to the databas
       yield* Effect.forkScoped(worker(by(url), { evaluator: told(() => false), ...recording(events) }, brief))
       const driver = yield* Effect.forkChild(Effect.provide(evaluate(trial(0)), cluster({ url: by(url), ...brief })))
       yield* until(() => events.includes("Taken"))
-      // Nobody on the other side has a last word.
+      // The other side gets no chance for a final message.
       set("silent")
       yield* Fiber.interrupt(driver)
       yield* Effect.forkScoped(worker(url, { evaluator: told(() => true) }, { silence: Duration.millis(1500) }))

@@ -1,4 +1,4 @@
-/** What a URL says of a database: where it is, what is secret, and how its certificate is checked. Read before anything is tried. */
+/** What a URL says about a database: where it is, what is secret, and how its certificate is checked. Read before anything else is tried. */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { readFileSync } from "node:fs"
@@ -10,16 +10,16 @@ export interface Address {
   readonly name: string
   readonly host: string
   readonly hasPassword: boolean
-  /** What must not be said, as it is and as the URL spells it. */
+  /** What must not appear in messages, both decoded and as the URL spells it. */
   readonly secrets: ReadonlyArray<string>
-  /** How the connection is encrypted; left to the URL's own mode where absent. */
+  /** How the connection is encrypted; absent if the URL's own mode applies. */
   readonly tls?: ConnectionOptions
 }
 
 const refused = (problem: string, remedy: string, database = "that was given") =>
   new DatabaseRefused({ database, problem, remedy })
 
-/** A part of the URL without its percent codes. */
+/** A part of the URL with its percent codes decoded. */
 const decoded = (what: string, text: string) =>
   Effect.try({
     try: () => decodeURIComponent(text),
@@ -34,9 +34,10 @@ const plain = ["disable", "allow", "prefer"]
 const encrypted = ["require", "verify-ca", "verify-full"]
 
 /**
- * The authority whose certificates are trusted, and whether the name is checked.
+ * The authority whose certificates are trusted, and whether the host name is checked.
  *
- * Stricter than psql, where `require` trusts any certificate: whoever encrypts wants to know to whom. `verify-ca` leaves the name unchecked.
+ * Stricter than psql, where `require` trusts any certificate: encryption is of little use without knowing the other side. `verify-ca` does
+ * not check the name.
  */
 const tlsOf = Effect.fnUntraced(function* (name: string, parameters: URLSearchParams) {
   const root = parameters.get("sslrootcert")
@@ -65,7 +66,7 @@ const tlsOf = Effect.fnUntraced(function* (name: string, parameters: URLSearchPa
   return { ...authority, ...(mode === "verify-ca" ? { checkServerIdentity: () => undefined } : {}) }
 })
 
-/** Reads a URL. Fails with `DatabaseRefused` where it cannot be one of a database, without a word of what is secret in it. */
+/** Reads a URL. Fails with `DatabaseRefused` if it cannot be a database's URL, without revealing anything secret in it. */
 export const read = Effect.fnUntraced(function* (given: Redacted.Redacted): Effect.fn.Return<Address, DatabaseRefused> {
   const text = Redacted.value(given)
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text))

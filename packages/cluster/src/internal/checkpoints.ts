@@ -1,7 +1,8 @@
 /**
- * A worker's folder of a training that is kept (`Trial.keep`): filled with what the database has of it before the trial is evaluated, read and removed afterwards.
+ * A worker's folder for a training that is kept (`Trial.keep`): filled from the database before the trial is evaluated, then read and
+ * removed.
  *
- * Names come from the database, which others write: only plain ones are joined to a path.
+ * Names come from the database, to which others write: only plain names are joined to a path.
  */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as Effect from "effect/Effect"
@@ -24,7 +25,10 @@ export const fill = (folder: string, files: Files): Effect.Effect<void, Platform
     for (const [name, content] of files) if (isPlain(name)) yield* fs.writeFile(join(folder, name), content)
   }).pipe(Effect.provide(NodeFileSystem.layer))
 
-/** What the folder holds; it is gone afterwards. What cannot be read is left out: the training then goes on from an earlier point, to the same result. */
+/**
+ * The content of the folder, which is removed afterwards. What cannot be read is left out: the training then continues from an earlier
+ * point, with the same result.
+ */
 export const empty = (folder: string): Effect.Effect<Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,18 +1,18 @@
-/** Copies of journals: their headers, and their entries in the order in which they came. */
+/** Copies of journals: their headers, and their entries in order of arrival. */
 import type { JournalCopy } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { SqlClient } from "effect/sql"
 import { aliveSeconds } from "./tables.ts"
 import { clean } from "./trials.ts"
 
-/** The search is there, with this header. */
+/** Registers the search with this header. */
 export const begin = (search: string, header: string) =>
   SqlClient.SqlClient.use(
     (sql) => sql`insert into uninet_journal (search, header) values (${search}, ${clean(header)})
       on conflict (search) do update set header = excluded.header, at = now()`
   )
 
-/** Adds entries, in their order; those that it has are left as they are. */
+/** Adds entries, in order; existing ones stay as they are. */
 export const add = (search: string, pieces: ReadonlyArray<JournalCopy.Piece>) => {
   const rows = JSON.stringify(pieces.map(({ step, text, trial }) => ({ trial, step, text: clean(text) })))
   return SqlClient.SqlClient.use((sql) =>
@@ -27,11 +27,11 @@ export const add = (search: string, pieces: ReadonlyArray<JournalCopy.Piece>) =>
 
 export interface Copied {
   readonly search: string
-  /** `finished` says that its driver has cleared up behind it. */
+  /** `finished` means that its driver has cleaned up. */
   readonly state: "running" | "stopped" | "finished"
 }
 
-/** All of them, the newest first. */
+/** All copies, newest first. */
 export const list = SqlClient.SqlClient.use(
   (sql) => sql<{ readonly search: string; readonly alive: boolean | null; readonly open: boolean }>`
     select j.search, s.id is not null as open, s.seen_at > now() - make_interval(secs => ${aliveSeconds}) as alive
@@ -45,7 +45,7 @@ export const list = SqlClient.SqlClient.use(
   )
 )
 
-/** The header, where there is one, and at most so many entries that came after a number. */
+/** The header, if there is one, and up to this many entries that arrived after a number. */
 export const since = (search: string, number: number, most: number) =>
   SqlClient.SqlClient.use((sql) =>
     Effect.gen(function* () {
@@ -59,7 +59,7 @@ export const since = (search: string, number: number, most: number) =>
     })
   )
 
-/** Forgets those to which nothing has come for a month. */
+/** Removes copies that nothing was added to for a month. */
 export const tidy = SqlClient.SqlClient.use(
   (sql) => sql`delete from uninet_journal where at < now() - interval '30 days'`
 )

@@ -1,7 +1,7 @@
 /**
- * The tables: `uninet_search` (how a search is evaluated, and who drives it), `uninet_worker` (who is there), `uninet_trial` (the queue, with progress and
- * outcome of each trial), `uninet_checkpoint` (trainings to be gone on with), `uninet_journal` with
- * `uninet_journal_entry` (copies of journals, to be looked at). A database of an earlier version is brought up to this one's.
+ * The tables: `uninet_search` (how a search is evaluated, and who drives it), `uninet_worker` (the active workers), `uninet_trial` (the
+ * queue, with progress and outcome of each trial), `uninet_checkpoint` (trainings that are to be continued), `uninet_journal` with
+ * `uninet_journal_entry` (copies of journals, for viewing). A database from an earlier version is migrated to this one.
  */
 import * as Effect from "effect/Effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
@@ -10,10 +10,13 @@ import { once } from "./attempt.ts"
 
 const table = "uninet_migrations"
 
-/** Programs of the version before notice nothing of the new tables; this name is in what they say when they try to use them. */
+/**
+ * Programs of the previous version do not know the new tables. This name of a constraint appears in the error that they get when they write
+ * to the old ones.
+ */
 const later = "this database is used by a later version of uninet"
 
-/** Who of an earlier version has been there within the last 15 s. */
+/** Whether anyone with an earlier version was active within the last 15 s. */
 const present = SqlClient.SqlClient.use(
   (sql) =>
     sql<{ readonly role: string; readonly host: string | null; readonly pid: number | null }>`
@@ -49,7 +52,7 @@ const migrations = {
   "0003_examples": SqlClient.SqlClient.use(
     (sql) => sql`alter table uninet_progress rename column images_per_second to examples_per_second`
   ),
-  // The queue was Effect's, with a workflow for each trial; now a trial is one row, which its outcome stays in.
+  // The queue used to be Effect's, with a workflow for each trial; now a trial is one row, where its outcome stays.
   "0004_trials": Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const [other] = yield* present
@@ -62,7 +65,7 @@ const migrations = {
     yield* sql`drop table uninet_progress`
     yield* sql`drop table if exists uninet_queue`
     yield* sql`drop table if exists uninet_queue_migrations`
-    // The tables of Effect Cluster may be another program's as well.
+    // The tables of Effect Cluster may also belong to another program.
     const [messages] = yield* sql<{
       readonly there: boolean
     }>`select to_regclass('cluster_messages') is not null as there`
@@ -114,7 +117,7 @@ const migrations = {
 
 const newest = Object.keys(migrations).length
 
-/** The last migration that the database has had; 0 where it has none. */
+/** The last migration applied to the database; 0 if there is none. */
 const reached = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const [found] = yield* sql<{ readonly there: boolean }>`select to_regclass(${table}) is not null as there`
@@ -123,7 +126,7 @@ const reached = Effect.gen(function* () {
   return row?.last ?? 0
 })
 
-/** Makes the tables that are missing. Any number of processes may do so at the same time, and be killed while they do. */
+/** Creates the missing tables. Any number of processes may do so at the same time, and may be killed while they do. */
 export const migrate = (
   name: string
 ): Effect.Effect<void, DatabaseRefused | SqlError.SqlError | Migrator.MigrationError, SqlClient.SqlClient> =>

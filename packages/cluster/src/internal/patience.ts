@@ -1,4 +1,4 @@
-/** Tries at something on the database for as long as its patience lasts. */
+/** Retries a database operation for as long as the patience lasts. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { SqlError } from "effect/sql"
@@ -6,7 +6,7 @@ import { DatabaseUnavailable } from "../ClusterError.ts"
 import { Database } from "../Database.ts"
 import { backoff, type Limit, once } from "./attempt.ts"
 
-/** Tries until the database has done it, or has been away for as long as its patience. The clock of the machine may jump meanwhile. */
+/** Tries until the database has done it, or has been unavailable for as long as the patience lasts. The machine's clock may jump in the meantime. */
 export const persistently = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   limit?: Limit
@@ -26,7 +26,7 @@ export const persistently = <A, E, R>(
                 seconds: (performance.now() - began) / 1000,
                 problem: problemOf(error)
               })
-            : (error as Exclude<E, SqlError.SqlError>) // the guard has taken the others out, which the compiler does not see of a type parameter
+            : (error as Exclude<E, SqlError.SqlError>) // the guard has excluded the others, which the compiler cannot see for a type parameter
       )
     )
   })

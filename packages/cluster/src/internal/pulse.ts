@@ -1,9 +1,9 @@
 /**
- * Who has gone silent, told from counts that the living keep raising and from this process's own steady clock: no clock of another machine is asked, so one
- * that is set back or forward changes nothing.
+ * Detects who has gone silent, from counts that active processes keep raising and from this process's own monotonic clock. No other
+ * machine's clock is used, so setting one back or forward changes nothing.
  */
 
-/** What has been heard of one: its last count, since when by the own clock (ms), and whether it was ever seen to change. */
+/** What has been heard of one process: its last count, since when by this process's clock (ms), and whether it was ever seen to change. */
 interface Heard<A> {
   readonly last: A
   readonly since: number
@@ -12,14 +12,14 @@ interface Heard<A> {
 
 export interface Pulse<A> {
   readonly heard: ReadonlyMap<string, Heard<A>>
-  /** When there was something to hear last (ms). */
+  /** When anything was last heard (ms). */
   readonly at: number
 }
 
 /** Nothing has been heard yet, or contact was lost: silence counts from now on. */
 export const none: Pulse<never> = { heard: new Map(), at: Number.NEGATIVE_INFINITY }
 
-/** Takes in the counts of all who are there now. After a break that is longer (ms) nobody's silence says anything: it was this process that heard nothing. */
+/** Records the counts of everyone who is there now. After a longer break than this (ms), silence means nothing: it was this process that heard nothing. */
 export const hear =
   <A extends { readonly beat: number }>(
     now: number,
@@ -43,13 +43,13 @@ export const hear =
     return { heard, at: now }
   }
 
-/** Those whose count has not changed for so long (seconds). */
+/** Those whose count has not changed for this long (seconds). */
 export const silent =
   (seconds: number) =>
   <A>({ at, heard }: Pulse<A>): ReadonlyArray<A> =>
     [...heard.values()].filter(({ since }) => at - since >= 1000 * seconds).map(({ last }) => last)
 
-/** Those that were seen to be alive, or say that they were a moment ago, and have not been silent for so long (seconds). */
+/** Those that were seen to be active, or say that they were a moment ago, and have not been silent for this long (seconds). */
 export const living =
   (seconds: number) =>
   <A extends { readonly fresh: boolean }>({ at, heard }: Pulse<A>): ReadonlyArray<A> =>

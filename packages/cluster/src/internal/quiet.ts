@@ -1,4 +1,4 @@
-/** What the client and the migrator log of every lost connection is not for people; what they have to know is said in errors. */
+/** The client and the migrator log every lost connection, which is not meant for people; what people have to know is in the errors. */
 import * as Layer from "effect/Layer"
 import * as References from "effect/References"
 

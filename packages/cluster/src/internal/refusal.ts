@@ -1,4 +1,4 @@
-/** What a database's error means for people: whether trying again can help, and what to mend where it cannot. */
+/** What a database's error means for people: whether trying again can help, and what to fix where it cannot. */
 import { SqlError } from "effect/sql"
 
 export interface Refusal {
@@ -6,10 +6,10 @@ export interface Refusal {
   readonly remedy: string
 }
 
-/** What an error was caused by; one with several addresses to try has an error for each. */
+/** The cause of an error; one with several addresses to try has an error for each. */
 const under = (link: Error): unknown => (link instanceof AggregateError ? link.errors[0] : link.cause)
 
-/** An error and what it was caused by, outermost first. */
+/** An error and its causes, outermost first. */
 export const chain = (error: unknown): ReadonlyArray<Error> => {
   const found: Array<Error> = []
   for (let next = error; next instanceof Error && !found.includes(next); next = under(next)) found.push(next)
@@ -60,7 +60,7 @@ const ofAccess = (error: Error): boolean =>
   (SqlError.isSqlError(error) && /^(Authentication|Authorization|SqlSyntax)Error$/.test(error.reason._tag)) ||
   /database ".*" does not exist|No password configured|No username configured/.test(error.message)
 
-/** Why trying again cannot help; `undefined` where it can. */
+/** Why trying again cannot help; `undefined` if it can. */
 export const of = (host: string, problem: string, error: unknown): Refusal | undefined => {
   const links = chain(error)
   for (const link of links) {
@@ -75,13 +75,13 @@ export const of = (host: string, problem: string, error: unknown): Refusal | und
     : undefined
 }
 
-/** What the server's own words leave out. */
+/** The remedies that the server's own messages leave out. */
 const hints: Readonly<Record<string, string>> = {
   "53100": "make room on its disk",
   "53300": "raise max_connections in its postgresql.conf"
 }
 
-/** The innermost message that says something, with what to do where the server does not say it. */
+/** The innermost message that is not empty, with the remedy if the server does not give it. */
 export const said = (error: unknown): string => {
   const links = chain(error)
   const text = links.findLast(({ message }) => message !== "")?.message ?? String(error)

@@ -1,4 +1,4 @@
-/** What searches and workers tell one another besides trials: who is there, how a search is evaluated, and what its trainings keep. */
+/** What searches and workers tell each other besides trials: who is active, how a search is evaluated, and what its trainings keep. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -8,15 +8,15 @@ import { SearchForeign, SearchTaken } from "../ClusterError.ts"
 import type { Files } from "./checkpoints.ts"
 import { clean } from "./trials.ts"
 
-/** After this long without a heartbeat (seconds) a driver or a worker counts as gone. */
+/** A driver or worker counts as gone after this long without a heartbeat (seconds). */
 export const aliveSeconds = 15
 
 /** How a search's trials are evaluated, as data that any machine can resolve. */
 export const Description = Schema.Struct({
-  /** What makes the evaluator; the worker knows what is meant by it. */
+  /** What makes the evaluator, in terms that the worker understands. */
   module: Schema.String,
   options: Schema.Json,
-  /** What does not decide results, such as limits of time and memory, and may be others when the search is resumed. */
+  /** What does not decide results, such as limits on time and memory, and may differ when the search is resumed. */
   limits: Schema.optionalKey(Schema.Json)
 })
 export type Description = typeof Description.Type
@@ -25,7 +25,7 @@ const DescriptionText = Schema.fromJsonString(Description)
 const encodeDescription = Schema.encodeSync(DescriptionText)
 export const decodeDescription = Schema.decodeOption(DescriptionText)
 
-/** What decides results. */
+/** The part that decides results. */
 const deciding = ({ module, options }: Description) => encodeDescription({ module, options })
 
 const isAlive = (pid: number) => {
@@ -33,7 +33,7 @@ const isAlive = (pid: number) => {
     process.kill(pid, 0)
     return true
   } catch (cause) {
-    // It is there, and another user's.
+    // It exists, and belongs to another user.
     return cause instanceof Error && "code" in cause && cause.code === "EPERM"
   }
 }
@@ -47,13 +47,13 @@ interface SearchRow {
   readonly alive: boolean | null
 }
 
-/** A search and who wants to drive it: a new name for each process. */
+/** A search and the process that wants to drive it: a new name for each process. */
 export interface Driver {
   readonly search: string
   readonly driver: string
 }
 
-/** What is to be said of a search when it is taken. */
+/** The description of a search when it is claimed. */
 export interface Claim extends Driver {
   readonly database: string
   readonly version: string
@@ -67,7 +67,7 @@ const readSearch = (id: string) =>
         from uninet_search where id = ${id}`
   )
 
-/** Someone who drives the search: his process, and the count that shows that he is there. */
+/** The current driver of the search: its process, and the count that shows that it is active. */
 export interface Rival {
   readonly host: string
   readonly pid: number
@@ -75,8 +75,9 @@ export interface Rival {
 }
 
 /**
- * Takes the search for this process, and gives nothing; or gives who has it, as far as can be told. Asked again with a rival whose count has not changed
- * for long enough, it is taken from him: one that went away without a word. Fails with `SearchForeign` where the name is another search's.
+ * Claims the search for this process and returns nothing, or returns its current driver, as far as can be told. When called again with a
+ * rival whose count has not changed for long enough, the search is taken from that rival, which has disappeared. Fails with `SearchForeign`
+ * if the name belongs to another search.
  */
 export const claimSearch = Effect.fnUntraced(function* (
   { database, description, driver, search, version }: Claim,
@@ -91,16 +92,16 @@ export const claimSearch = Effect.fnUntraced(function* (
     return yield* new SearchForeign({ search, database })
   const { alive, beat, host, pid } = row
   const isHeld = alive === true && host !== null && pid !== null && row.driver !== driver
-  // On its own machine one that is no longer there is known at once.
+  // On its own machine, a process that is gone is noticed at once.
   const isKnownGone = host === hostname() && pid !== null && (pid === process.pid || !isAlive(pid))
   const isGone = isKnownGone || (gone !== undefined && gone.host === host && gone.pid === pid && gone.beat === beat)
   if (isHeld && !isGone) return { host, pid, beat } satisfies Rival
   const taken = yield* sql`update uninet_search
     set version = ${version}, description = ${text}, host = ${hostname()}, pid = ${process.pid}, driver = ${driver}, beat = beat + 1, seen_at = now()
     where id = ${search} and beat = ${beat} returning id`
-  // Another was quicker.
+  // Another process was quicker.
   if (taken.length === 0) return { host: host ?? hostname(), pid: pid ?? process.pid, beat } satisfies Rival
-  // What could not be evaluated before may have been mended, and what an earlier version left is this one's now.
+  // What could not be evaluated before may work now, and what an earlier version left belongs to this one.
   yield* sql`update uninet_trial set version = ${version}, strikes = '[]', avoid = '{}'
     where search = ${search} and outcome is null and (version <> ${version} or strikes <> '[]')`
   return undefined
@@ -108,20 +109,20 @@ export const claimSearch = Effect.fnUntraced(function* (
 
 export const taken = (search: string, { host, pid }: Rival) => new SearchTaken({ search, host, pid })
 
-/** The driver is there; `false` where the search is no longer his. */
+/** Shows that the driver is active; `false` if it no longer has the search. */
 export const driverBeat = ({ driver, search }: Driver) =>
   SqlClient.SqlClient.use(
     (sql) =>
       sql`update uninet_search set beat = beat + 1, seen_at = now() where id = ${search} and driver = ${driver} returning id`
   ).pipe(Effect.map((rows) => rows.length > 0))
 
-/** The driver goes. */
+/** Releases the search when the driver ends. */
 export const leaveSearch = ({ driver, search }: Driver) =>
   SqlClient.SqlClient.use(
     (sql) => sql`update uninet_search set seen_at = null where id = ${search} and driver = ${driver}`
   )
 
-/** A driver that is there with another version. */
+/** An active driver with another version. */
 export const otherDriver = (version: string) =>
   SqlClient.SqlClient.use(
     (sql) => sql<{ readonly id: string; readonly version: string }>`select id, version from uninet_search
@@ -135,11 +136,11 @@ export interface WorkerRow {
   readonly pid: number
   /** How many trials it evaluates at a time. */
   readonly slots: number
-  /** Why it cannot evaluate, where it cannot. */
+  /** Why it cannot evaluate; `null` if it can. */
   readonly problem: string | null
 }
 
-/** The workers that the database knows, with the count that shows that they are there. */
+/** The workers in the database, with the count that shows that they are active. */
 export const workers = SqlClient.SqlClient.use(
   (sql) => sql<
     WorkerRow & { readonly beat: number; readonly fresh: boolean }
@@ -147,7 +148,7 @@ export const workers = SqlClient.SqlClient.use(
     from uninet_worker order by host, pid`
 )
 
-/** The worker is there. */
+/** Shows that the worker is active. */
 export const workerBeat = ({ host, id, pid, problem, slots, version }: WorkerRow) =>
   SqlClient.SqlClient.use(
     (
@@ -156,16 +157,16 @@ export const workerBeat = ({ host, id, pid, problem, slots, version }: WorkerRow
       on conflict (id) do update set problem = excluded.problem, beat = uninet_worker.beat + 1, seen_at = now()`
   )
 
-/** Forgets workers that have long been gone. */
+/** Removes workers that have long been gone. */
 export const tidyWorkers = SqlClient.SqlClient.use(
   (sql) => sql`delete from uninet_worker where seen_at < now() - interval '1 hour'`
 )
 
-/** The worker goes. */
+/** Removes a worker when it ends. */
 export const leaveWorker = (id: string) =>
   SqlClient.SqlClient.use((sql) => sql`delete from uninet_worker where id = ${id}`)
 
-/** How many bytes a trial has kept of its training. */
+/** The size in bytes of what a trial has kept of its training. */
 export const checkpointBytes = (search: string, keep: string) =>
   SqlClient.SqlClient.use(
     (sql) => sql<{
@@ -174,7 +175,7 @@ export const checkpointBytes = (search: string, keep: string) =>
       where search = ${search} and keep = ${keep}`
   ).pipe(Effect.map(([row]) => row?.bytes ?? 0))
 
-/** What a trial keeps of its training, to be gone on with. */
+/** What a trial keeps of its training, so that it can be continued. */
 export const checkpointOf = (search: string, keep: string) =>
   SqlClient.SqlClient.use(
     (sql) =>
@@ -184,7 +185,7 @@ export const checkpointOf = (search: string, keep: string) =>
       }>`select name, content from uninet_checkpoint where search = ${search} and keep = ${keep}`
   ).pipe(Effect.map((rows): Files => new Map(rows.map(({ content, name }) => [name, content]))))
 
-/** Stores what a trial keeps of its training, in place of what it kept before, unless it was settled meanwhile. */
+/** Stores what a trial keeps of its training, replacing what it kept before, unless it was settled in the meantime. */
 export const storeCheckpoint = (search: string, key: string, keep: string, files: Files) =>
   SqlClient.SqlClient.use((sql) =>
     sql.withTransaction(

@@ -1,15 +1,15 @@
-/** How often machines show that they are there and look at the queue, and for how long they wait for an answer. Tests hurry; nobody else has to. */
+/** How often machines show that they are active and look at the queue, and how long they wait for an answer. Only tests use shorter times. */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 
 export interface Timing {
-  /** How often a driver looks how its trials stand, and an idle worker whether there is one. */
+  /** How often a driver checks on its trials, and an idle worker looks for one. */
   readonly poll: Duration.Duration
-  /** How often each shows that it is there and looks who else is. */
+  /** How often each shows that it is active and checks who else is. */
   readonly interval: Duration.Duration
-  /** The longest that a statement without large values may take. */
+  /** The time limit of a statement without large values. */
   readonly attempt: Duration.Duration
-  /** After so long without a beat a trial is another's to take. */
+  /** After this long without a heartbeat, a trial may be taken over. */
   readonly silence: Duration.Duration
 }
 

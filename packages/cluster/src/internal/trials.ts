@@ -1,8 +1,9 @@
 /**
- * The queue: a row for each trial, from its offer to its outcome.
+ * The queue: one row for each trial, from its offer to its outcome.
  *
- * Every step may be done twice and may be lost half-way. A trial is offered by its key, taken under a name that the taker has chosen before, kept by a count
- * that its holder raises, and settled once. So nobody has to know whether the last thing that was said to the database was heard.
+ * Every step may happen twice and may be lost half-way. A trial is offered by its key, taken under a name that the taker has chosen in
+ * advance, kept by a count that its holder raises, and settled once. So no process has to know whether the database received its last
+ * message.
  */
 import { Safetensors } from "@uninet/nn"
 import { Training, Trial } from "@uninet/search"
@@ -13,7 +14,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { SqlClient } from "effect/sql"
 
-/** What came of an evaluation. Weights lie beside it. */
+/** The outcome of an evaluation. Weights are stored separately. */
 export const Outcome = Schema.TaggedUnion({
   Evaluated: {
     evaluation: Trial.Evaluation,
@@ -33,7 +34,7 @@ const digest = (text: string, length: number) => createHash("sha256").update(tex
 const TrialText = Schema.fromJsonString(Trial.Trial)
 const encodeTrial = Schema.encodeSync(TrialText)
 
-/** A trial as it lies on the queue: with its place in a trace, as W3C writes it, where there is one. It is no part of the trial, nor of its key. */
+/** A trial in the queue, with its place in a trace in W3C format, if there is one. That place is not part of the trial or of its key. */
 const Offered = Schema.Struct({ ...Trial.Trial.fields, traceparent: Schema.optionalKey(Schema.String) })
 export type Offered = typeof Offered.Type
 const OfferedText = Schema.fromJsonString(Offered)
@@ -44,17 +45,17 @@ const encodeOutcome = Schema.encodeSync(OutcomeText)
 const decodeOutcome = Schema.decodeOption(OutcomeText)
 const decodeStrikes = Schema.decodeOption(Schema.fromJsonString(Schema.Array(Strike)))
 
-/** Search, trial and fidelity in clear, and a digest of everything that the evaluation may depend on. */
+/** Search, trial and fidelity in plain text, and a digest of everything that the evaluation may depend on. */
 export const keyOf = (search: string, trial: Trial.Trial): string =>
   `${search}/${trial.index}/${trial.until ?? trial.epochs ?? "own"}/${digest(encodeTrial(trial), 24)}`
 
-/** The folder of a search in that of a worker: its name may be anything. */
+/** A search's folder inside a worker's: the search's name can be anything. */
 export const folderOf = (search: string) => `uninet-${digest(search, 20)}`
 
-/** PostgreSQL's text has no character 0. */
+/** Text in PostgreSQL cannot contain character 0. */
 export const clean = (text: string) => text.replaceAll("\0", "")
 
-/** Puts trials on the queue that are not on it. */
+/** Adds trials to the queue that are not in it yet. */
 export const offer = (search: string, version: string, trials: ReadonlyMap<string, Offered>) => {
   const rows = JSON.stringify(Array.from(trials, ([key, trial]) => ({ key, trial: encodeOffered(trial) })))
   return SqlClient.SqlClient.use(
@@ -64,29 +65,29 @@ export const offer = (search: string, version: string, trials: ReadonlyMap<strin
   )
 }
 
-/** Takes trials off the queue that have no outcome; whoever has one hears of it at the next beat. */
+/** Removes trials without an outcome from the queue; a worker that has one learns of it at its next heartbeat. */
 export const withdraw = (keys: Iterable<string>) =>
   SqlClient.SqlClient.use(
     (sql) =>
       sql`delete from uninet_trial where outcome is null and key in (select json_array_elements_text(${JSON.stringify([...keys])}::json))`
   )
 
-/** How a trial stands. */
+/** The state of a trial. */
 export interface Standing {
   readonly key: string
   readonly progress: Trial.Progress
-  /** What came of it: nothing yet, or what cannot be read. */
+  /** Its outcome: none yet, or one that cannot be read. */
   readonly outcome: Option.Option<Outcome> | undefined
-  /** Bytes of the weights that it left. */
+  /** The size in bytes of the weights that it left. */
   readonly bytes: number
   readonly strikes: ReadonlyArray<Strike>
-  /** The machines that are not to take it. */
+  /** The machines that must not take it. */
   readonly avoid: ReadonlyArray<string>
-  /** Whether someone has it. */
+  /** Whether a worker has it. */
   readonly isTaken: boolean
 }
 
-/** How those of these trials stand that are on the queue. */
+/** The states of those of these trials that are in the queue. */
 export const look = (keys: Iterable<string>) =>
   SqlClient.SqlClient.use(
     (sql) => sql<{
@@ -122,7 +123,7 @@ export const look = (keys: Iterable<string>) =>
 
 const decodeNames = Schema.decodeOption(Schema.fromJsonString(Schema.Array(Schema.String)))
 
-/** Lets any machine take these again. */
+/** Allows any machine to take these again. */
 export const reopen = (keys: Iterable<string>) =>
   SqlClient.SqlClient.use(
     (sql) => sql`update uninet_trial set avoid = '{}'
@@ -135,7 +136,7 @@ export const weightsOf = (key: string) =>
     (sql) => sql<{ readonly weights: Uint8Array | null }>`select weights from uninet_trial where key = ${key}`
   ).pipe(Effect.map(([row]) => (row?.weights instanceof Uint8Array ? decodeWeights(row.weights) : Option.none())))
 
-/** Who takes a trial, and under which name: a new one for each, chosen before, so that an answer that was lost can be asked for again. */
+/** Who takes a trial, and under which name: a new one for each, chosen in advance, so that a lost answer can be asked for again. */
 export interface Taker {
   readonly claim: string
   readonly worker: string
@@ -148,13 +149,13 @@ export interface Item {
   readonly key: string
   readonly search: string
   readonly claim: string
-  /** What is to be evaluated, if this version can read it. */
+  /** The trial to evaluate, if this version can read it. */
   readonly trial: Option.Option<Trial.Trial>
-  /** The span of the trial that its search told of. */
+  /** The span of the trial, as given by its search. */
   readonly traceparent: string | undefined
-  /** How many workers were lost over it. */
+  /** How many workers were lost while evaluating it. */
   readonly lost: number
-  /** How its search is evaluated, if the search is there. */
+  /** How its search is evaluated, if the search exists. */
   readonly description: string | null
 }
 
@@ -179,7 +180,7 @@ const itemOf =
     }
   }
 
-/** Takes the trial that has waited longest, or the one that was taken under this name already. */
+/** Takes the trial that has waited longest, or the one that was already taken under this name. */
 export const take = ({ claim, host, version, worker }: Taker) =>
   SqlClient.SqlClient.use(
     (sql) => sql<ItemRow>`with free as (
@@ -194,21 +195,21 @@ export const take = ({ claim, host, version, worker }: Taker) =>
         (select description from uninet_search where id = trial.search) as description`
   ).pipe(Effect.map(itemOf(claim)))
 
-/** A trial that someone has. */
+/** A trial that a worker has. */
 export interface Held {
   readonly key: string
   readonly claim: string
   readonly beat: number
 }
 
-/** The trials that someone has, with the count that shows that he is there. */
+/** The trials that workers have, with the counts that show that they are active. */
 export const held = (version: string) =>
   SqlClient.SqlClient.use(
     (sql) =>
       sql<Held>`select key, claim, beat from uninet_trial where version = ${version} and outcome is null and claim is not null`
   )
 
-/** Takes a trial from one who has gone silent, unless he has been heard of since. */
+/** Takes over a trial from a worker that has gone silent, unless it has been heard from since. */
 export const takeOver = ({ claim, host, worker }: Taker, from: Held) =>
   SqlClient.SqlClient.use(
     (sql) => sql<ItemRow>`update uninet_trial as trial
@@ -218,14 +219,14 @@ export const takeOver = ({ claim, host, worker }: Taker, from: Held) =>
         (select description from uninet_search where id = trial.search) as description`
   ).pipe(Effect.map(itemOf(claim)))
 
-/** How far a trial is with its holder. */
+/** How far a worker has got with a trial. */
 export interface Beat {
   readonly key: string
   readonly claim: string
   readonly progress: Trial.Progress | undefined
 }
 
-/** Shows that the holder of these is there, and gives those that are wanted still: neither withdrawn nor settled by another. */
+/** Shows that the holder of these trials is active, and returns those that are still wanted: neither withdrawn nor settled by another worker. */
 export const beat = (beats: ReadonlyArray<Beat>) => {
   const rows = JSON.stringify(
     beats.map(({ claim, key, progress }) => ({
@@ -250,7 +251,7 @@ export const beat = (beats: ReadonlyArray<Beat>) => {
   ).pipe(Effect.map((found) => new Set(found.map(({ key }) => key))))
 }
 
-/** An outcome as it is stored. */
+/** An outcome in its stored form. */
 export interface Settlement {
   readonly key: string
   readonly outcome: string
@@ -263,21 +264,21 @@ export const settlementOf = (key: string, what: Outcome, weights: Trial.Weights 
   weights: weights === undefined ? null : encodeWeights(weights)
 })
 
-/** Stores a trial's outcome, if it is wanted still; the first one stays. */
+/** Stores a trial's outcome, if it is still wanted; the first one stays. */
 export const settle = ({ key, outcome, weights }: Settlement) =>
   SqlClient.SqlClient.use(
     (sql) =>
       sql`update uninet_trial set outcome = ${outcome}, weights = ${weights} where key = ${key} and outcome is null`
   )
 
-/** Gives trials back that were taken under these names. */
+/** Gives back trials that were taken under these names. */
 export const giveBack = (claims: Iterable<string>) =>
   SqlClient.SqlClient.use(
     (sql) => sql`update uninet_trial set claim = null
       where outcome is null and claim in (select json_array_elements_text(${JSON.stringify([...claims])}::json))`
   )
 
-/** Gives a trial back that this machine cannot evaluate: it is left to others, and what was wrong is kept. */
+/** Gives back a trial that this machine cannot evaluate: it is left to others, and the reason is recorded. */
 export const strike = ({ claim, key }: Item, { host, problem }: Strike) => {
   const strikes = JSON.stringify([{ host: clean(host), problem: clean(problem) }])
   return SqlClient.SqlClient.use(

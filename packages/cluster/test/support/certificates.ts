@@ -1,9 +1,9 @@
-/** Certificate authorities of the test's own, and what they issue. */
+/** The tests' own certificate authorities, and the certificates they issue. */
 import { execFileSync, spawnSync } from "node:child_process"
 import { join } from "node:path"
 import type { Certificate } from "./postgres.ts"
 
-/** What stands in the way of certificates here, in a sentence; `undefined` where nothing does. */
+/** Why certificates are not possible here, in a sentence; `undefined` if they are. */
 export const missing: string | undefined =
   spawnSync("openssl", ["version"]).status === 0
     ? undefined
@@ -16,11 +16,11 @@ const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-n
 export interface Authority {
   /** The file with its own certificate. */
   readonly root: string
-  /** Issues a certificate for a host, valid for a day; with -1 days one that has expired. */
+  /** Issues a certificate for a host, valid for a day; with -1 days it has expired. */
   readonly issue: (host: string, days?: number) => Certificate
 }
 
-/** Makes an authority in a folder. */
+/** Creates an authority in a folder. */
 export const authority = (folder: string, name: string): Authority => {
   const at = (file: string) => join(folder, `${name}-${file}`)
   openssl(

@@ -1,4 +1,4 @@
-/** Searches, drivers and workers on a server of the test's own. */
+/** Searches, drivers and workers on a PostgreSQL server for the tests. */
 import { afterAll, beforeAll, inject } from "@effect/vitest"
 import { ClusterEvaluator, ClusterWorker, Database } from "@uninet/cluster"
 import { ModelSpace } from "@uninet/model-space"
@@ -25,9 +25,9 @@ if (Postgres.missing !== undefined) console.warn(Postgres.missing)
 
 const using = (server: () => Postgres.Access) => {
   let databases = 0
-  /** Files share a server. */
+  /** Test files share a server. */
   const own = randomUUID().slice(0, 8)
-  /** What a query of a database gives; nothing before its tables are there. */
+  /** The result of a query; nothing before the database has its tables. */
   const asked = (url: string, text: string) =>
     Effect.promise(() =>
       server()
@@ -41,7 +41,7 @@ const using = (server: () => Postgres.Access) => {
     /** The URL of a new database. */
     fresh: () => server().url(`test_${own}_${++databases}`),
     asked,
-    /** Waits until a query gives this. */
+    /** Waits until a query gives this result. */
     untilAsked: (url: string, text: string, wanted: string) =>
       asked(url, text).pipe(
         Effect.repeat({ until: (given) => given === wanted, schedule: Schedule.spaced("100 millis") }),
@@ -61,7 +61,7 @@ export const shared = () => {
   return { server: running, ...using(running) }
 }
 
-/** A server for the tests of a file that stop it. */
+/** A server for the tests in a file that stop it. */
 export const own = () => {
   let server: Postgres.Server | undefined
   beforeAll(async () => {
@@ -75,7 +75,7 @@ export const own = () => {
   return { server: running, ...using(running) }
 }
 
-/** Everything is looked at more often, so that nobody waits for it; what is given up takes as long as usual, so that a machine that is busy changes nothing. */
+/** Everything is checked more often, so that nothing waits for it; timeouts are as long as usual, so that a busy machine changes nothing. */
 const hurried: Timing.Timing = {
   poll: Duration.millis(50),
   interval: Duration.millis(150),
@@ -83,7 +83,7 @@ const hurried: Timing.Timing = {
   silence: Duration.seconds(8)
 }
 
-/** When what is given up. */
+/** When to give up. */
 export interface Pace extends Partial<Pick<Timing.Timing, "attempt" | "silence">> {
   readonly patience?: Duration.Input
 }
@@ -105,7 +105,7 @@ const entriesOf = Journal.Journal.use(({ entries }) =>
   Effect.map(entries, (stored) => stored.map(({ entry }) => entry))
 )
 
-/** The journal that the search has in this process, without any database. */
+/** The journal that the search produces in this process, without a database. */
 export const local: Effect.Effect<ReadonlyArray<Journal.Entry>, unknown> = Effect.runSync(
   Effect.cached(
     Effect.andThen(search, entriesOf).pipe(
@@ -127,7 +127,7 @@ export const cluster = ({ log, milliseconds = 20, more = {}, search = "demo", ur
     ClusterEvaluator.layer({ search, module: "formula", options: { milliseconds, log: log ?? null }, ...more })
   ).pipe(Layer.provide(database(url, pace)))
 
-/** The journal that the search has on a database. */
+/** The journal that the search produces on a database. */
 export const onCluster = (
   setup: Setup,
   journal: Layer.Layer<Journal.Journal, unknown> = Journal.memory
@@ -146,7 +146,7 @@ export const worker = (url: string, options: Partial<ClusterWorker.Options> = {}
     Effect.provide(database(url, pace), { local: true })
   )
 
-/** A worker or a driver in a process of its own, which ends with the scope; and what it has said so far. */
+/** A worker or a driver in a separate process, which ends with the scope, and its output so far. */
 export const spawned = (script: string, ...args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -174,7 +174,7 @@ export const ended = (child: ChildProcess) =>
     else child.on("close", () => resume(Effect.void))
   })
 
-/** How often each trial was begun. */
+/** How often each trial was started. */
 export const counts = (log: string): ReadonlyMap<number, number> => {
   const found = new Map<number, number>()
   for (const line of existsSync(log) ? readFileSync(log, "utf8").trim().split("\n") : []) {
@@ -194,10 +194,10 @@ export const trial = (index: number, more: Partial<Trial.Trial> = {}): Trial.Tri
 export const evaluate = (given: Trial.Trial, report: Evaluator.Report = () => Effect.void) =>
   Evaluator.Evaluator.use((evaluator) => evaluator.evaluate(given, report))
 
-/** What is said of a failure. */
+/** The message of a failure. */
 export const failed = <A, E extends { readonly message: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), ({ message }) => message)
 
-/** What is said of a database that cannot be used. */
+/** The message for a database that cannot be used. */
 export const open = (url: string, pace?: Pace) =>
   failed(Effect.provide(Effect.void, database(url, pace), { local: true }))

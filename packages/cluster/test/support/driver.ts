@@ -1,5 +1,5 @@
 /**
- * A search in a process of its own. Prints what happens.
+ * A search in a separate process. Prints what happens.
  *
  *     driver.ts <url> <journal> <trials> <milliseconds> <log> [--patience seconds] [--ahead proposals]
  */

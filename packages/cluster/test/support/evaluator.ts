@@ -1,4 +1,4 @@
-/** Evaluations that take a moment and depend on the trial alone; each one that begins leaves a line in a file, so that they can be counted. */
+/** Evaluations that take a moment and depend only on the trial; each one that starts adds a line to a file, so that they can be counted. */
 import { Evaluator } from "@uninet/search"
 import type { Architecture } from "@uninet/uninet"
 import * as Effect from "effect/Effect"

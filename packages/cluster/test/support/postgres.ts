@@ -1,4 +1,4 @@
-/** A PostgreSQL server of one's own on loopback, from Debian's packages, in a folder that goes with it. */
+/** A PostgreSQL server for tests, on loopback, from Debian's packages, in a folder that is removed with it. */
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process"
 import {
   appendFileSync,
@@ -15,7 +15,7 @@ import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { promisify } from "node:util"
 
-/** Where the server's programs are, if they are: on the path, or where Debian has them. */
+/** The folder with the server's programs, if they exist: on the path, or where Debian installs them. */
 const bin = (() => {
   const debian = "/usr/lib/postgresql"
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
@@ -24,7 +24,7 @@ const bin = (() => {
 
 const isRoot = process.getuid?.() === 0
 
-/** What stands in the way of a server here, in a sentence; `undefined` where nothing does. */
+/** Why no server can run here, in a sentence; `undefined` if one can. */
 export const missing: string | undefined =
   bin === undefined
     ? "PostgreSQL is not installed (apt-get install postgresql): the tests of the cluster are skipped"
@@ -32,7 +32,7 @@ export const missing: string | undefined =
       ? "there is no user postgres, and the server does not run as root: the tests of the cluster are skipped"
       : undefined
 
-/** As the user postgres where this process is root, which the server refuses. */
+/** As the user postgres if this process is root, because the server refuses to run as root. */
 const command = (program: string, args: ReadonlyArray<string>): [string, ReadonlyArray<string>] => {
   const path = join(bin ?? "", program)
   return isRoot ? ["setpriv", ["--reuid=postgres", "--regid=postgres", "--init-groups", path, ...args]] : [path, args]
@@ -48,25 +48,25 @@ const freePort = () =>
     })
   })
 
-/** The files of a certificate and its key. */
+/** The files with a certificate and its key. */
 export interface Certificate {
   readonly certificate: string
   readonly key: string
 }
 
-/** A server, for those who only use it. */
+/** A server, for tests that only use it. */
 export interface Access {
   readonly port: number
-  /** Of a new, empty database. */
+  /** The URL of a new, empty database. */
   readonly url: (database: string) => string
-  /** Runs SQL and gives what psql prints. */
+  /** Runs SQL and returns what psql prints. */
   readonly sql: (database: string, text: string) => string
-  /** The same, while other things go on. */
+  /** The same, without blocking. */
   readonly ask: (database: string, text: string) => Promise<string>
 }
 
 export interface Server extends Access {
-  /** With a certificate it encrypts. */
+  /** With a certificate, its connections are encrypted. */
   readonly start: (tls?: Certificate) => Promise<void>
   /** Sends a signal to all its processes: `SIGSTOP` freezes it with all its connections. */
   readonly signal: (how: NodeJS.Signals) => void
@@ -120,17 +120,17 @@ const encrypting = (folder: string, { certificate, key }: Certificate): Readonly
 ]
 
 export interface Options {
-  /** Where its folder is made. Default: with other temporary files. */
+  /** Where its folder is created. Default: with other temporary files. */
   readonly below?: string
-  /** What it is started with beside the environment. Default: nothing. */
+  /** Additional environment variables for the server. Default: none. */
   readonly env?: NodeJS.ProcessEnv
-  /** Another address at which it answers those of a range. Default: this machine alone. */
+  /** Another address at which it answers clients from a range. Default: only this machine. */
   readonly network?: { readonly address: string; readonly range: string }
-  /** Settings beside those of every test. Default: none. */
+  /** Settings in addition to those of every test. Default: none. */
   readonly settings?: ReadonlyArray<string>
 }
 
-/** Makes a server and starts it. */
+/** Creates a server and starts it. */
 export const serve = async ({
   below = tmpdir(),
   env = {},
@@ -169,7 +169,7 @@ export const serve = async ({
     ]
     const [postgres, args] = command("postgres", ["-D", data, ...settings.flatMap((setting) => ["-c", setting])])
     for (let tries = 0; ; tries++) {
-      // It refuses to start while processes of a server that was killed are still there.
+      // It refuses to start while processes of a server that was killed still exist.
       if (running === undefined || running.exitCode !== null)
         running = spawn(postgres, args, { stdio: "ignore", cwd: folder, env: { ...process.env, ...env } })
       try {
@@ -189,7 +189,7 @@ export const serve = async ({
       child.on("exit", () => resolve())
       child.kill(how)
     })
-  /** The server's process and its children: each connection has one. */
+  /** The server's process and its children: there is one for each connection. */
   const processes = (): ReadonlyArray<number> => {
     const pid = running?.pid
     if (pid === undefined) return []

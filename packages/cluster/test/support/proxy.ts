@@ -1,15 +1,16 @@
-/** The way to a server, which can be cut in the ways in which networks are. */
+/** A connection to a server that can be cut in the ways in which networks fail. */
 import { connect, createServer, type Socket } from "node:net"
 
 /**
  * - `open`: everything passes.
  * - `refused`: connections end and new ones are refused, as while the server is down.
- * - `silent`: nothing passes and nobody is told, as behind a router that has forgotten; connections of that time stay so for ever.
+ * - `silent`: nothing passes and nobody is told, as behind a router that has forgotten the connection; connections from that time stay
+ *   silent forever.
  */
 export type Way = "open" | "refused" | "silent"
 
 export interface Proxy {
-  /** The same database by this way. */
+  /** The same database through this proxy. */
   readonly url: (url: string) => string
   readonly set: (way: Way) => void
   readonly close: () => Promise<void>
@@ -20,7 +21,7 @@ interface Pair {
   isLost: boolean
 }
 
-/** A way to a port of this machine. */
+/** A proxy for a port of this machine. */
 export const proxy = async (port: number): Promise<Proxy> => {
   let way: Way = "open"
   const pairs = new Set<Pair>()
@@ -41,7 +42,7 @@ export const proxy = async (port: number): Promise<Proxy> => {
     for (const socket of pair.sockets) {
       socket.on("error", () => {})
       socket.on("close", () => {
-        // The other end hears of it only where there still is a way.
+        // The other end learns of it only if it can still be reached.
         if (!pair.isLost || socket === client) {
           for (const each of pair.sockets) each.destroy()
           pairs.delete(pair)

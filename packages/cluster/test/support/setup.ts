@@ -4,7 +4,7 @@ import * as Postgres from "./postgres.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Of the server; none where there is none. */
+    /** The server's port; none if there is no server. */
     readonly postgres: number | undefined
   }
 }

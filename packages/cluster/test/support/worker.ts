@@ -1,5 +1,5 @@
 /**
- * A worker in a process of its own. What happens to it stands on its standard output.
+ * A worker in a separate process. Prints its events on standard output.
  *
  *     worker.ts <url> <slots> [--version v] [--host name] [--patience seconds] [--broken]
  */

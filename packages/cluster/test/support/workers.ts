@@ -1,4 +1,4 @@
-/** So many workers in one process, each of one trial at a time and with connections of its own: `workers.ts <url> <count>`. */
+/** This many workers in one process, each with one trial at a time and its own connections: `workers.ts <url> <count>`. */
 import { ClusterWorker, Database } from "@uninet/cluster"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
