@@ -69,18 +69,18 @@ export const command = Command.make("uninet").pipe(
   ])
 )
 
-/** A mistake in the command line in one sentence. */
+/** A mistake in the command line, as one sentence. */
 const sentence = (error: CliError.CliError): string => {
   if (error._tag !== "InvalidValue") return error.message
   const given = `${error.kind === "flag" ? "--" : ""}${error.option} is "${error.value}"`
-  // What Effect says of paths is no thing to give.
+  // Effect's wording for paths is not something that can be given.
   if (error.expected.startsWith("Failed to check "))
     return `${given}, where nothing can be: a part of it is a file or closed to you. Give another path.`
   const path = /^(?:Path|File) (does not exist|is not a (?:file|directory)): /.exec(error.expected)
   return path === null ? `${given}. Give ${error.expected}.` : `${given}, which ${path[1]}. Give another path.`
 }
 
-/** Mistakes in the command line are a sentence each, on standard error; help is asked for with `--help`. */
+/** Mistakes in the command line are reported as one sentence each, on standard error; help is shown with `--help`. */
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
@@ -94,23 +94,23 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event)
 }
 
-/** Longer than any two paths: what is longer quotes a file that holds something else than was thought. */
+/** Longer than any two paths: a longer message quotes a file with unexpected content. */
 const longest = 10_000
 
-/** A sentence that a person can read: its beginning, which names the thing, and its end, which says what to do. */
+/** Shortens a message to what a person can read: its beginning, which names the problem, and its end, which gives the remedy. */
 const brief = (text: string): string =>
   text.length <= longest
     ? text
     : `${text.slice(0, 400)} … (${text.length - 1000} more characters) … ${text.slice(-600)}`
 
-/** What the packages warn of, beside the result and not in it. */
+/** Warnings from the packages, printed separately from the result. */
 const notes = Logger.layer([
   Logger.withConsoleError(
     Logger.make(({ message }) => `note: ${(Array.isArray(message) ? message : [message]).map(String).join(", ")}`)
   )
 ])
 
-/** Runs a command line. What it fails with has been said on standard error, as JSON where the environment's `UNINET_LOG` is `json`. */
+/** Runs a command line. Failures have already been reported on standard error, as JSON if the environment's `UNINET_LOG` is `json`. */
 export const run = (args: ReadonlyArray<string>) =>
   Effect.suspend(() => {
     const problem = log.problem()
@@ -128,7 +128,7 @@ export const run = (args: ReadonlyArray<string>) =>
     log.spoken
   )
 
-/** 2 for a mistake in the command line, 1 for other failures, 130 where it was interrupted. */
+/** 2 for a mistake in the command line, 1 for other failures, 130 after an interruption. */
 export const exitCode = <A, E>(exit: Exit.Exit<A, E>): number => {
   if (Exit.isSuccess(exit)) return 0
   const error = Cause.squash(exit.cause)

@@ -7,9 +7,9 @@ if (tooOld !== undefined) {
   console.error(tooOld)
   process.exit(1)
 }
-// A third of the start is compiling what was compiled before: what is imported after this is kept, for workers too.
+// Compiling takes a third of the start-up time: the compiled form of everything imported after this is cached, for workers too.
 const { enableCompileCache } = await import("node:module")
 enableCompileCache()
-// What compiling a network throws away would enlarge V8's young generation for the rest of a training: 0.1 GB of B0's peak.
+// Garbage from compiling a network would enlarge V8's young generation for the rest of a training: 0.1 GB of B0's peak.
 setFlagsFromString("--semi-space-growth-factor=1")
 await import("./main.ts")

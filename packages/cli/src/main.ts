@@ -4,13 +4,14 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import { run, teardown } from "./Uninet.ts"
 
-// Who was to read the output has gone (`| head`): what is done goes on without being seen, and its files are written all the same.
+// The reader of the output has gone (`| head`): the work continues without output, and its files are still written.
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (cause: NodeJS.ErrnoException) => {
     if (cause.code !== "EPIPE" && cause.code !== "EIO") throw cause
   })
 
-// The first Ctrl-C lets what is running come to rest. Whoever asks again does not want to wait: whatever is ended at any moment can be gone on with.
+// The first Ctrl-C lets the running work stop cleanly. A second one means that the user does not want to wait: work that is killed at any
+// moment can be resumed.
 let asked = 0
 process.on("SIGINT", () => {
   if (++asked > 1) process.exit(130)

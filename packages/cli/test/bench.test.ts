@@ -76,7 +76,7 @@ describe("uninet profile", () => {
   )
 })
 
-/** A device of this space, that takes as long for any of its networks. */
+/** A device for this space that takes equally long for each of its networks. */
 const device = () => {
   const of = Result.getOrThrow(MobileNet.models({ channels: 1, height: 16, width: 16, classes: 7 }))
   return Device.print(deviceOf(of, { fixed: 2, families: {}, corrections: {} }))

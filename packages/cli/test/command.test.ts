@@ -1,4 +1,4 @@
-/** A command that is printed can be pasted whole. */
+/** A command that is printed can be pasted as it is. */
 import { assert, describe, it } from "@effect/vitest"
 import { CommandLine } from "@uninet/cli"
 import * as fc from "fast-check"
@@ -21,7 +21,7 @@ const start: CommandLine.Start = {
 const said = (other: Partial<CommandLine.Start>, ...args: ReadonlyArray<string>) =>
   wordsOf({ ...start, ...other }, args.length === 0 ? ["search", "--resume", "run"] : args).join(" ")
 
-/** What a program is given that a shell starts with the words. No word has a zero in it. */
+/** The arguments that a program receives when a shell starts it with these words. No word contains a zero byte. */
 const heard = (words: ReadonlyArray<string>) =>
   execFileSync("sh", ["-c", `printf '%s\\0' ${words.map((word) => quoted(word, "linux")).join(" ")}`], {
     encoding: "utf8"
@@ -32,7 +32,7 @@ const heard = (words: ReadonlyArray<string>) =>
 describe("a word for a shell", () => {
   it("is the one that was meant, whatever is in it", () => {
     const seed = Date.now() & 0x7fffffff
-    // Half of a pair is no text that a program could be given, and nothing has a zero.
+    // Half a surrogate pair is not text that can be passed to a program, and nothing contains a zero byte.
     const words = fc.string({ unit: "binary" }).map((word) => word.toWellFormed().replaceAll("\0", "0"))
     const known = ["a b", "it's", `"x"`, "$HOME", "`ls`", "*", "~", "a\nb", "-n", "", "!1"]
     assert.deepStrictEqual(heard(known), known)

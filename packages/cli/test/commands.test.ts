@@ -58,7 +58,7 @@ describe("uninet inspect", () => {
   )
 })
 
-/** What uninet inspect says of a network as a search keeps it. */
+/** What `uninet inspect` prints for a network in its stored form. */
 const inspected = (network: object) =>
   Effect.gen(function* () {
     const file = join(yield* folder, "best.json")

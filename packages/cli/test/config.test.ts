@@ -13,7 +13,7 @@ describe("uninet search with a config module", () => {
   it.live("searches by its fields and layers, with flags before fields, and goes on only with the same code", () =>
     Effect.gen(function* () {
       const run = join(yield* folder, "run")
-      // Beside the packages, which it imports.
+      // Next to the packages, which it imports.
       const config = join(own, "..", `copy-${process.pid}.config.ts`)
       yield* Effect.acquireRelease(
         Effect.sync(() => copyFileSync(own, config)),
@@ -23,7 +23,7 @@ describe("uninet search with a config module", () => {
       assert.strictEqual(ran.code, 0, ran.stderr)
       const { best, trials } = JSON.parse(ran.stdout)
       assert.deepStrictEqual(trials, { scored: 4, failed: 0, refused: 0 })
-      // The module that has it, from which uninet evaluate and uninet train take it again.
+      // The module that has it, from which `uninet evaluate` and `uninet train` take it again.
       assert.match(best.dataset, /copy-\d+\.config\.ts$/)
       const { entries, identity } = yield* Journal.read(join(run, "journal.db"))
       assert.strictEqual(identity.seed, "own")

@@ -34,7 +34,7 @@ describe("--device", () => {
     Effect.gen(function* () {
       const wasm = yield* verify("tfjs-wasm")
       assert.strictEqual(wasm.code, 0, wasm.stderr)
-      // What Node says of it, and not the test runner.
+      // Node's answer, not the test runner's.
       const absent = yield* uninet(args("tfjs-node"))
       assert.deepStrictEqual([absent.code, absent.stdout], [1, ""])
       assert.match(

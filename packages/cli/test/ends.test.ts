@@ -1,4 +1,4 @@
-/** However a run ends, and whenever: nothing is lost, and it can be gone on with or begun anew by what was printed. */
+/** However and whenever a run ends, nothing is lost, and the printed command resumes it or starts it again. */
 import { assert, describe, it } from "@effect/vitest"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ const own = fileURLToPath(new URL("./support/configs/own.config.ts", import.meta
 const entriesOf = (run: string) =>
   Effect.map(Journal.read(join(run, "journal.db")), ({ entries }) => entries.map(({ entry }) => entry))
 
-/** Runs a command and sends it a signal as soon as there is a file. */
+/** Runs a command and sends it a signal as soon as a file exists. */
 const endedAt = (
   args: ReadonlyArray<string>,
   file: string,
@@ -31,7 +31,7 @@ const endedAt = (
   }).pipe(Effect.ensuring(Effect.sync(() => clearInterval(looking))))
 }
 
-/** The command that a stopped run says it is gone on with by. */
+/** The command by which a stopped run says it can be resumed. */
 const goOn = ({ stderr }: Ran) => /go on with: (.*)$/im.exec(stderr)?.[1]
 
 describe("a search", () => {
@@ -39,7 +39,7 @@ describe("a search", () => {
     "that is ended in its first moments is begun anew in its folder, or gone on with by the command that was printed",
     () =>
       Effect.gen(function* () {
-        // Nothing that a shell would take as it is.
+        // A shell would change both of these characters.
         const below = join(yield* folder, "it's a $HOME")
         mkdirSync(below)
         const quiet = yield* here(["search", "--config", own, "--trials", "3", "--out", "quiet"], { cwd: below })
@@ -65,7 +65,7 @@ describe("a search", () => {
                 ? yield* here(["search", "--resume", run], { cwd: below })
                 : yield* here(begin, { cwd: below })
           assert.strictEqual(again.code, 0, `${at} ${signal}: ${ended.stderr} ${again.stderr}`)
-          // A reader may leave files beside the journal.
+          // A reader may leave files next to the journal.
           const files = readdirSync(run)
           assert.deepStrictEqual(yield* entriesOf(run), wanted)
           assert.deepStrictEqual(files.sort(), ["best.json", "best.onnx", "best.safetensors", "journal.db"])
@@ -102,7 +102,7 @@ describe("a training", () => {
         assert.strictEqual(stopped.code, 130)
         const command = goOn(stopped) ?? ""
         assert.include(command, "--save-steps 3")
-        // Its first line of two is the last that anybody reads.
+        // Only the first of its two lines is ever read.
         const read = yield* pasted(`${command} 2>&1 | head -n 1`, { cwd: below })
         assert.match(read.stdout, /^epoch 1 of 2|^going on/)
         assert.strictEqual(read.stderr, "")

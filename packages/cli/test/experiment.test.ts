@@ -39,7 +39,7 @@ const given = {
 const digits = Array.from({ length: 10 }, (_, i) => String(i))
 const shift = { _tag: "RandomCrop", padding: 1 }
 
-/** Weights of the tiny network as `uninet train` leaves them, of some classes; drawn, and not trained. */
+/** Weights of the tiny network as `uninet train` leaves them, for some classes; drawn, not trained. */
 const teacherFile = (classes: ReadonlyArray<string>, seed = 1) => {
   const { channels, ...image } = tinyNetwork.image
   const of = ModelSpace.erased(Result.getOrThrow(UniNetSpace.models({ image, channels, classes: tinyNetwork.classes })))
@@ -50,7 +50,7 @@ const teacherFile = (classes: ReadonlyArray<string>, seed = 1) => {
   return Safetensors.encode(Result.getOrThrow(Weights.toSafetensors(program, metadata)(weights)))
 }
 
-/** Trains in no time to a figure that its seed says; its worker is lost after so many. */
+/** Trains in no time, to a figure that the seed decides; its worker is lost after this many. */
 const training = (asked: Array<string>, most = Infinity): Layer.Layer<Evaluator.Evaluator> =>
   Layer.succeed(Evaluator.Evaluator, {
     concurrency: 2,
@@ -77,7 +77,7 @@ const tested = Layer.mock(Trainer, {
     })
 })
 
-/** Runs it in a folder, and gives its table without the time that it took. */
+/** Runs it in a folder, and returns its table without the time it took. */
 const run = (
   below: string,
   out: string,
@@ -125,7 +125,7 @@ describe("uninet experiment", () => {
             ["plain", undefined, 2]
           ]
         )
-        // The same seed in every arm: the figures of this trainer differ in nothing else.
+        // The same seed in every arm: this trainer's figures depend on nothing else.
         assert.deepStrictEqual(
           found.contrasts.map(({ arm, count, mean, verdict }) => [arm, count, mean, verdict]),
           [["plain", 2, 0, "open"]]
@@ -148,14 +148,14 @@ describe("uninet experiment", () => {
         const [out, asked] = [join(below, "stopped"), new Array<string>()]
         assert.match((yield* Effect.flip(run(below, out, asked, { most: 3 }))).message, /the arm \w+: .*It is gone/)
         assert.strictEqual((yield* run(below, out, asked)).text, text)
-        // What was running when it was stopped is trained once more.
+        // The training that was running when it was stopped is done again.
         assert.isAtMost(asked.length, whole.length + 2)
         assert.isFalse(existsSync(join(out, "plain", "0", "again", "checkpoints")))
 
         const begun = join(below, "begun")
         yield* Effect.flip(run(below, begun, [], { most: 3 }))
 
-        // A finished one is read: nothing is trained, and under what it would be does not matter.
+        // A finished experiment is only read: nothing is trained, and the current surroundings do not matter.
         const labels = join(below, "tiny", "train-labels-idx1-ubyte")
         writeFileSync(
           labels,
@@ -164,7 +164,7 @@ describe("uninet experiment", () => {
         const later: Array<string> = []
         assert.strictEqual((yield* run(below, out, later)).text, text)
         assert.deepStrictEqual(later, [])
-        // One that is not finished is refused, or becomes a mixture that says what is mixed.
+        // An unfinished one is refused, or becomes a mixture that says what is mixed.
         assert.match((yield* Effect.flip(run(below, begun, later))).message, /the data's content was \w+ and is \w+\./)
         const mixture = yield* run(below, begun, later, { allowMixed: true })
         assert.isNotEmpty(mixture.found.mixed)
@@ -195,7 +195,7 @@ describe("uninet experiment", () => {
       assert.match(String(identity.settings["teacher"]), /^[0-9a-f]{16}$/)
       const { teacher } = Schema.decodeUnknownSync(plans.Notes)(identity.notes)
       assert.deepStrictEqual(teacher, { file, logits })
-      // What is moved about is shown to the network itself.
+      // The teacher itself is run on shifted pictures, so there are no stored logits.
       assert.deepStrictEqual(Schema.decodeUnknownSync(plans.Notes)(moved.identity.notes).teacher, { file })
 
       writeFileSync(file, teacherFile(digits, 2))
@@ -270,7 +270,7 @@ describe("uninet experiment", () => {
         /the arm plain: the teacher: .*nobody\.safetensors cannot be read\./
       )
       writeFileSync(join(below, "stranger.safetensors"), teacherFile(["cat", "dog"]))
-      // Before the search, and not when it is over.
+      // Before the search, not when it is over.
       assert.match(
         yield* said({ retrain: { ...given.retrain, teacher: "stranger.safetensors" }, arms: { convolution } }),
         /the arm convolution: the teacher .*stranger\.safetensors: it tells cat, dog apart, and tiny has 0, 1, 2, /

@@ -24,7 +24,7 @@ const architecture = {
 }
 const classes = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
-/** A search's folder as it is left in the end, without the search. */
+/** A search's folder in its final state, made without the search. */
 const aRun = (below: string): string => {
   const run = join(below, "run")
   mkdirSync(run)
@@ -88,7 +88,7 @@ describe("uninet export and classify", () => {
       writeFileSync(join(cwd, "ink.svg"), svg("white", "black"))
       const classified = yield* uninet(["classify", "run.onnx", "one.svg", "ink.svg", "--json", "--top", "99"], { cwd })
       assert.strictEqual(classified.code, 0)
-      // ONNX Runtime has nothing to warn of.
+      // ONNX Runtime has nothing to warn about.
       assert.strictEqual(classified.stderr, "")
       const [one, ink] = JSON.parse(classified.stdout)
       assert.deepStrictEqual(one.classes.map(({ label }: { label: string }) => label).sort(), classes.toSorted())
@@ -106,7 +106,7 @@ describe("uninet export and classify", () => {
       assert.match(table.stdout, new RegExp(`one.svg │ ${one.classes[0].label}  \\d+\\.\\d%`))
       for (const name of ["run.onnx", "missing.png"]) {
         const none = yield* here(["classify", at("run.onnx"), at("one.svg"), at(name)])
-        // What can be read is told all the same.
+        // The images that can be read are classified anyway.
         assert.strictEqual(none.code, 1)
         assert.include(none.stdout, `one.svg │ ${one.classes[0].label}`)
         assert.notInclude(none.stdout, name)

@@ -1,4 +1,4 @@
-/** What a command says of a network was measured on what it says. */
+/** A command's figures for a network were measured on what it says. */
 import { assert, describe, it } from "@effect/vitest"
 import { Safetensors } from "@uninet/nn"
 import { Journal } from "@uninet/search"
@@ -104,7 +104,7 @@ describe("a search that is finished", () => {
         )
         assert.deepStrictEqual([best(), yield* entries], [found, before])
 
-        // Nothing is trained where the files are there, and the same again where they are not.
+        // Nothing is trained if the files exist, and the same again if they do not.
         const again = yield* search("--resume", run)
         assert.strictEqual(again.code, 0, again.stderr)
         assert.notInclude(again.stderr, "once more")
@@ -130,7 +130,7 @@ describe("a search that is finished", () => {
         for (const { trial } of compared) assert.isAtMost(reward(trial), reward(best().trial))
         const now = yield* state
         assert.deepStrictEqual([now.state, now.trials, now.done], ["finished", 6, 6])
-        // The best of four of six trials is the end of nothing.
+        // The best of four trials out of six is not the end of a search.
         writeFileSync(join(run, "best.json"), JSON.stringify({ ...best(), of: 4 }))
         assert.strictEqual((yield* state).state, "stopped")
       }),

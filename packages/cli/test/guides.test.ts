@@ -10,7 +10,7 @@ describe("the guide to a space of one's own", () => {
     Effect.gen(function* () {
       const guide = readFileSync(new URL("../../../docs/guides/space.md", import.meta.url), "utf8")
       const [, space = ""] = [...guide.matchAll(/```ts\n([^]*?)```/g)].map(([, code = ""]) => code)
-      // Beside this file, from which the packages are found.
+      // Next to this file, from which the packages can be found.
       const folder = yield* Effect.acquireRelease(
         Effect.sync(() => mkdtempSync(fileURLToPath(new URL("guide-", import.meta.url)))),
         (path) => Effect.sync(() => rmSync(path, { recursive: true }))

@@ -1,4 +1,4 @@
-/** What nobody means, or means harm by, is refused in a sentence that names the place: soon, and without the memory that it asks for. */
+/** Nonsensical or malicious input is refused in a sentence that names the place: quickly, and without using the memory it asks for. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { writeFileSync } from "node:fs"

@@ -1,4 +1,4 @@
-/** A run has one writer, whoever wants it at the same time. */
+/** A run has one writer, however many want it at the same time. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -38,7 +38,7 @@ describe("several at the same time", () => {
             1,
             all.map(({ stderr }) => stderr).join("")
           )
-          // The others come while it is written to, or when it is there already.
+          // The others arrive while it is written to, or when it is already there.
           for (const { code, stderr } of all)
             if (code !== 0)
               assert.match(

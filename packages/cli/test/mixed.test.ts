@@ -1,4 +1,4 @@
-/** A run knows the data that it began with, and everything else that decides its numbers. */
+/** A run knows the data it began with, and everything else that decides its numbers. */
 import { assert, describe, it } from "@effect/vitest"
 import { Journal } from "@uninet/search"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ describe("a search whose data were changed", () => {
         const [surroundings] = before.identity.surroundings ?? []
         assert.match(JSON.stringify(surroundings), /"engine":"onnxruntime \S+ cpu.*","host":"\w+ \w+"/)
 
-        // Labels are exchanged; their number, names and order in the files stay.
+        // Labels are swapped; their number, names and order in the files stay the same.
         const labels = join(data, "train-labels-idx1-ubyte")
         writeFileSync(
           labels,

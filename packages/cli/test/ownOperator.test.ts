@@ -5,9 +5,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { folder, here, tinyDataset } from "./support/cli.ts"
 
-/** The one file that people copy. */
+/** The single file that people copy. */
 const config = fileURLToPath(new URL("../../../examples/own-operator.config.ts", import.meta.url))
-/** A seed by which the first network has the operator, more than once. */
+/** A seed with which the first network has the operator more than once. */
 const seed = "4"
 
 describe("an operator of one's own, with a choice of its own", () => {

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { folder, here, tinyDataset, tinyNetwork } from "./support/cli.ts"
 import { made, points } from "./support/run.ts"
 
-/** Networks that differ in width, the wider ones said to be better. */
+/** Networks that differ in width; the wider ones are declared to be better. */
 const networks = Array.from({ length: 8 }, (_, i) => ({
   architecture: { ...tinyNetwork, head: { channels: 8 * (i + 1) } },
   result: 0.5 + i / 100
@@ -63,7 +63,7 @@ describe("uninet rank", () => {
       assert.strictEqual(certificates.curve.networks, 11)
       assert.approximately(networks[3].scores.curve, accuracies[3] ?? 0, 0.02)
       assert.isNumber(networks[3].scores.trees)
-      // Without, what was not trained to the end is no result.
+      // Without it, what was not trained to the end is not a result.
       const ended = JSON.parse((yield* here(["rank", run, "--by", "macs", "--json"])).stdout)
       assert.strictEqual(ended.networks.length, 11)
       const all = yield* here(["rank", run, "--by", "curve", "--after", "2"])

@@ -1,4 +1,4 @@
-/** What is said can be read where it is read, and belongs to where it is said. */
+/** Output is readable where it is read, and is true of what it is about. */
 import { assert, describe, it } from "@effect/vitest"
 import { Format } from "@uninet/cli"
 import * as Effect from "effect/Effect"
@@ -27,7 +27,7 @@ const pixel = Buffer.from(
   "base64"
 )
 
-/** A folder of images by class, one of which is none. */
+/** A folder of images by class, one of which is not an image. */
 const photographs = (below: string) => {
   const path = join(below, "photographs")
   const files = ["a", "b"].flatMap((name) =>
@@ -76,7 +76,7 @@ describe("uninet", () => {
         const evaluated = yield* here(["evaluate", "runs/photographs", "--json"], { cwd })
         assert.strictEqual(evaluated.code, 0, evaluated.stderr)
         assert.strictEqual(JSON.parse(evaluated.stdout).examples, 8)
-        // Of other data nobody said so.
+        // For other data nobody has said so.
         const whole = yield* here(["evaluate", "runs/photographs/best.safetensors", "--dataset", data, "--json"], {
           cwd
         })
@@ -107,7 +107,7 @@ describe("uninet", () => {
           wrong.stderr,
           /^uninet: [^\n]*the weights are not this network's \(of another shape are stem\S* \(F32 [^\n]*\); load those of the same architecture, image size and classes\n$/
         )
-        // What is no text of a run's, is not told of its data set either.
+        // This network does not come from a run, so the message does not mention a run's data set either.
         const misfit = yield* here(["train", large, "--dataset", data, ...one, "--out", "runs/misfit"], { cwd })
         assert.match(misfit.stderr, /give a data set that it takes, or a network made for this one\n$/)
         assert.notInclude(readFileSync(join(cwd, "runs/photographs/train.json"), "utf8"), 'skipBad": false')

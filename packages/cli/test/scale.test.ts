@@ -136,7 +136,7 @@ describe("uninet scale", () => {
           assert.strictEqual(network.point.image.height, 12)
         }
         const { entries, identity } = yield* Journal.read(join(below, "family/journal.db"))
-        // It knows its data, as a search's does.
+        // It knows its data, as a search's journal does.
         assert.match(JSON.stringify(identity.surroundings), /^\[\{"data":"[0-9a-f]{16}","software":"uninet /)
         const finished = entries.filter(({ entry }) => entry._tag === "Finished")
         assert.strictEqual(finished.length, grid.length)

@@ -15,7 +15,7 @@ const entriesOf = (run: string) =>
 
 const small = ["--trials", "4", "--batch", "32", "--strategy", "evolution", "--seed", "e2e", "--finalists", "2"]
 
-/** The share of the test split that the ONNX file gets right in plain ONNX Runtime, some images at a time. */
+/** The share of the test split that the ONNX file classifies correctly in plain ONNX Runtime, a few images at a time. */
 const accuracyOf = (file: string, dataset: Dataset.ImageDataset, batch: number) =>
   Effect.gen(function* () {
     const session = yield* Effect.promise(() => ort.InferenceSession.create(file))

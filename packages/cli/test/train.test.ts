@@ -55,7 +55,7 @@ describe("uninet train", () => {
         cwd: below
       })
       assert.match(other.stdout, /32 examples of .*validation split\naccuracy /)
-      // What was validated in training is what is found again.
+      // The evaluation gives the same figures as the validation during training.
       assert.include(other.stdout, `accuracy ${(100 * result.best.accuracy).toFixed(2)}%`)
 
       const { metadata, tensors } = Result.getOrThrow(Safetensors.decode(readFileSync(join(out, "best.safetensors"))))

@@ -8,7 +8,7 @@ import { folder, here, tinyDataset, uninet } from "./support/cli.ts"
 
 if (Postgres.missing !== undefined) console.warn(Postgres.missing)
 
-/** As it may stand in a command line. */
+/** As it may appear in a command line. */
 const withoutPassword = (url: string): string => {
   const bare = new URL(url)
   bare.password = ""
@@ -28,7 +28,7 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
       Effect.gen(function* () {
         const cwd = yield* folder
         tinyDataset(cwd)
-        // The URL has no password, which is in a file, as secrets are given to containers.
+        // The URL has no password; it is in a file, as is usual for secrets in containers.
         writeFileSync(join(cwd, "password"), `${Postgres.password}\n`)
         const env = { PGPASSWORD_FILE: join(cwd, "password") }
         const database = ["--database", withoutPassword(server.url("cli"))]
@@ -55,7 +55,7 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         const searching = yield* Effect.forkChild(
           uninet(["search", ...database, "--resume", "run", "--json"], { cwd, env })
         )
-        // One that is taken away, as an orchestrator does it, while it trains.
+        // One that is removed while it trains, as an orchestrator would do.
         const health = join(cwd, "health")
         const words: Array<string> = []
         const gone = yield* uninet(["worker", ...database, "--workers", "1", "--health", health], {
@@ -68,7 +68,7 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         assert.strictEqual(gone.code, 130)
         assert.include(words, "ready\n")
         assert.isFalse(existsSync(health))
-        // What it was at is nobody's, the moment it has ended.
+        // Its current trial belongs to nobody the moment it has ended.
         assert.strictEqual(server.sql("cli", "select count(claim) from uninet_trial where outcome is null"), "0")
         assert.deepStrictEqual(
           gone.stderr

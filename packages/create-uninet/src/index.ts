@@ -1,6 +1,4 @@
-/**
- * The files of a project to begin with.
- */
+/** The files of a new project. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { oldest } from "./internal/nodeVersion.ts"
@@ -9,14 +7,14 @@ import { versions } from "./internal/versions.ts"
 
 const read = (folder: string, file: string) => readFileSync(join(folder, file), "utf8")
 
-/** A package of this one's version. */
+/** A package with this one's version. */
 const ours = (name: string) => `@uninet/${name}`
 
-/** The version of this package, and so of all. */
+/** The version of this package, which all packages share. */
 const ownVersion = (): string =>
   String(JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version)
 
-/** The files `own-operator.config.ts`, `digits.ts` … without their endings, and the project that begins from nothing: the first. */
+/** The examples `own-operator.config.ts`, `digits.ts` …, without their extensions, after the project that starts from nothing, which comes first. */
 export const templates = (): ReadonlyArray<string> => [
   "own",
   ...readdirSync(sources.examples())
@@ -25,7 +23,7 @@ export const templates = (): ReadonlyArray<string> => [
     .toSorted()
 ]
 
-/** An example and those that it imports. */
+/** An example and the examples that it imports. */
 const withImported = (folder: string, file: string): ReadonlyMap<string, string> => {
   const found = new Map<string, string>()
   const add = (name: string) => {
@@ -64,15 +62,15 @@ const tsconfig = {
 
 const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`
 
-/** What can be made of a name and a template. */
+/** What can be made from a name and a template. */
 export type Made =
   | { readonly _tag: "Project"; readonly files: ReadonlyMap<string, string> }
   | { readonly _tag: "NoSuchTemplate"; readonly known: ReadonlyArray<string> }
 
 /**
- * The files of a project, by their paths in it: programs, `package.json`, `tsconfig.json`, `.gitignore`.
+ * The files of a project, by their paths inside it: programs, `package.json`, `tsconfig.json`, `.gitignore`.
  *
- * @param name the project's, as npm takes it.
+ * @param name the project's name, as npm allows it.
  * @param template `own` (default), or an example's name (`templates`).
  *
  * @example
@@ -126,7 +124,7 @@ export const project = (name: string, template = "own"): Made => {
       ...programs,
       ["package.json", json(manifest)],
       ["tsconfig.json", json(tsconfig)],
-      // A name that npm leaves out of packages: so it stands here.
+      // npm leaves a file with this name out of packages, so its content is here.
       [".gitignore", "node_modules/\nruns/\n"]
     ])
   }

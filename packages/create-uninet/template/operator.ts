@@ -1,4 +1,7 @@
-/** An operator of one's own: a depthwise convolution whose kernel is searched. Write another `layer`, and it is searched, costed, trained and exported like this one. */
+/**
+ * A custom operator: a depthwise convolution whose kernel is searched. Replace its `layer`, and yours is searched, costed, trained and
+ * exported in the same way.
+ */
 import { Nn, Scope } from "@uninet/nn"
 import { Operator, OperatorSet } from "@uninet/operators"
 import { Choice } from "@uninet/search-space"

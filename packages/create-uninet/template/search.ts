@@ -1,4 +1,4 @@
-/** A search: who proposes, how good a proposal is, and where what was found is kept. Every layer can be another. */
+/** A search: what proposes networks, what evaluates them, and where the results are kept. Every layer can be replaced. */
 import { RegularizedEvolution } from "@uninet/controller"
 import { Mnist } from "@uninet/data"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -16,7 +16,7 @@ const evaluator = TrainingEvaluator.layer(space, { recipe: { ...Recipe.proxy, ep
 const program = Search.run(space, {
   trials: 6,
   seed: "demo",
-  // Accuracy, and 1 million multiply-accumulates as what a network should cost.
+  // Accuracy, with 1 million multiply-accumulates as the target cost of a network.
   reward: Reward.mnas({ target: 1e6 }),
   within: { macs: { max: 2e6 } },
   onEvent: (event) =>
@@ -26,7 +26,7 @@ const program = Search.run(space, {
 }).pipe(
   Effect.flatMap(({ best }) => Console.log(`best: trial ${best.trial}, ${best.line}`)),
   Effect.provide(Layer.mergeAll(strategy, evaluator).pipe(Layer.provide(OnnxRuntime.cpu()))),
-  // A second run goes on with what the first one left: raise `trials`.
+  // A second run continues from the first one: raise `trials`.
   Effect.provide(Journal.sqlite("runs/search.db", { existing: "resume" }))
 )
 

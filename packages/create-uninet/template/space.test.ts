@@ -10,7 +10,7 @@ const prng = Prng.fromSeed("laws")
 for (let i = 0; i < 5; i++) {
   const network = Space.sample(prng)(space.space)
   test(space.line(network), () => {
-    // Throws the law that is broken, and where.
+    // Throws an error that names the broken law and the point.
     Result.getOrThrow(Laws.check(network)(space))
   })
 }

@@ -1,4 +1,4 @@
-/** What is searched: UniNet's networks for digits of 28 by 28, with the operator of one's own among them. */
+/** What is searched: UniNet's networks for digits of 28 by 28, including the custom operator. */
 import { UniNetSpace } from "@uninet/uninet"
 import { Result } from "effect"
 import { kit } from "./operator.ts"

@@ -1,4 +1,4 @@
-/** The same space for the command line: `npx uninet search`, with workers, finals and a report. Flags go before fields. */
+/** The same space for the command line: `npx uninet search`, with workers, finals and a report. Flags override fields. */
 import { defineConfig } from "@uninet/search"
 import { UniNetSpace } from "@uninet/uninet"
 import { kit } from "./operator.ts"

@@ -1,4 +1,4 @@
-/** `uninet bench`: latency, memory, size and accuracy of models beside one another, on this machine. */
+/** `uninet bench`: compares latency, memory, size and accuracy of models on this machine. */
 import { Dataset, Normalised } from "@uninet/data"
 import { Comparison, OnnxModel } from "@uninet/export"
 import { Form, Load, Memory, Statistics, Stopwatch, Target } from "@uninet/latency"
@@ -22,12 +22,12 @@ import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
-/** What is measured: its bytes, and the file that they are of, where it is one. */
+/** What is measured: its bytes, and the file they come from, if there is one. */
 interface Subject extends Stopwatch.Subject {
   readonly path: string | undefined
 }
 
-/** An ONNX file, the one in or beside what a search wrote, or a network that nobody has trained. */
+/** An ONNX file, the one that a search wrote (in its folder or next to the file), or an untrained network. */
 const subjectOf = Effect.fnUntraced(function* (name: string, config: Option.Option<string>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -50,11 +50,11 @@ const subjectOf = Effect.fnUntraced(function* (name: string, config: Option.Opti
   return { name, file: yield* Effect.mapError(Effect.fromResult(Form.of(model)), at(name)), path: undefined }
 })
 
-/** Examples that accuracy is found on; more take long and say little more. */
+/** The most examples on which accuracy is measured; more take long and add little. */
 const mostExamples = 10_000
 const chunk = 256
 
-/** The share of test examples that a file tells right, by its own card, with the interval of Wilson's score (95%). */
+/** The share of test examples that a file classifies correctly, according to its own card, with Wilson's score interval (95%). */
 const accuracyOf = Effect.fnUntraced(function* (name: string, file: string, dataset: string) {
   const { card, outputs } = yield* OnnxModel.open(file, { threads: availableParallelism() })
   const logits = Object.entries(card.outputs).find(
@@ -100,7 +100,7 @@ const places = (milliseconds: number) => (milliseconds < 10 ? 3 : milliseconds <
 const interval = ({ high, low, value }: Statistics.Interval, digits: number) =>
   `${value.toFixed(digits)} (${low.toFixed(digits)} … ${high.toFixed(digits)})`
 
-/** What else ran, or that something did, where it is worth a line. `drift`: of the reference network, where that is known. */
+/** A note on other load, if there was enough to mention. `drift`: that of the reference network, if it is known. */
 export const loadNote = (others: number, drift = 0): ReadonlyArray<string> =>
   others > Load.quiet
     ? [
@@ -157,7 +157,7 @@ export const bench = Command.make(
           model: name,
           latency,
           spread,
-          // To itself there is no doubt.
+          // Compared with itself, the ratio is exactly 1.
           ratio: i === 0 ? { value: 1, low: 1, high: 1 } : Statistics.ratio(latency, first ?? latency),
           memory: memory[i] ?? 0,
           bytes: subjects[i]?.file.length ?? 0,

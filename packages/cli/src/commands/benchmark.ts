@@ -11,7 +11,7 @@ import * as Device from "../internal/device.ts"
 import * as flags from "../internal/flags.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
-/** Every evaluation is a point of a curve. */
+/** Every evaluation is a point on a curve. */
 const mostEvaluations = 10_000_000
 
 const counts = (text: string): Option.Option<ReadonlyArray<number>> => {
@@ -21,10 +21,10 @@ const counts = (text: string): Option.Option<ReadonlyArray<number>> => {
     : Option.none()
 }
 
-/** Strategies that can be played on any table. */
+/** Strategies that work on any table. */
 const usual = ["random", "evolution", "local-search", "tpe", "gp", "reinforce", "ppo"].join(",")
 
-/** Whether the curves can be written, found out before anything is played. */
+/** Checks that the curves can be written, before anything runs. */
 const writable = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const name = yield* runFolder.shown(file)

@@ -1,4 +1,4 @@
-/** `uninet calibrate`: how fast this machine's operators are, as a file by which `uninet explain` predicts times. */
+/** `uninet calibrate`: measures how fast this machine's operators are, and writes a file from which `uninet explain` predicts times. */
 import { CostModel } from "@uninet/onnx"
 import { Calibrate } from "@uninet/runtime"
 import * as Console from "effect/Console"
@@ -25,7 +25,7 @@ export const calibrate = Command.make(
       const fs = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       if (Option.isSome(out)) {
-        // A minute of measuring is not to be lost over a name.
+        // A bad name should not cost a minute of measuring.
         const folder = path.dirname(path.resolve(out.value))
         yield* fs.makeDirectory(folder, { recursive: true }).pipe(
           Effect.andThen(fs.access(folder, { writable: true })),

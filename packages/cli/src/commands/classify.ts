@@ -1,4 +1,4 @@
-/** `uninet classify`: what an exported network takes images for. */
+/** `uninet classify`: classifies images with an exported network. */
 import { ImageFile } from "@uninet/data"
 import { Classification, OnnxModel } from "@uninet/export"
 import { Model } from "@uninet/nn"
@@ -28,7 +28,7 @@ const config = {
   json: flags.json
 }
 
-/** What an image is taken for, or why it cannot be read. */
+/** An image's classification, or why it cannot be read. */
 type Row =
   | { readonly image: string; readonly classes: ReadonlyArray<Classification.Likely> }
   | { readonly image: string; readonly error: string }
@@ -80,7 +80,7 @@ export const classify = Command.make(
         }
         const errors = rows.flatMap((row) => ("error" in row ? [row.error] : []))
         if (json || errors.length < rows.length) yield* Console.log(json ? JSON.stringify(rows, null, 2) : table(rows))
-        // What was found of the others has been said.
+        // The results for the others have been printed.
         if (errors.length > 0) return yield* fault(errors.join("\n"))
       })
     )

@@ -1,4 +1,4 @@
-/** `uninet compare`: searches held against one another, by equal trials, time and multiply-accumulates. */
+/** `uninet compare`: compares searches at equal trials, time and multiply-accumulates. */
 import { Comparison, Journal } from "@uninet/search"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
@@ -24,7 +24,7 @@ const amount = (budget: Comparison.Budget, value: number) =>
 
 type Task = plans.Recorded["notes"]["task"]
 
-/** A value as it is read, or the difference of two. */
+/** A value in readable form, or the difference of two. */
 const shown = ({ shares }: Task, { name }: Comparison.By) => {
   const isShare = shares.includes(name)
   return (value: number, isSigned = false) =>

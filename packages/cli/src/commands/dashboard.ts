@@ -1,4 +1,4 @@
-/** `uninet dashboard`: the searches of a folder as a page that follows them. */
+/** `uninet dashboard`: shows the searches of a folder on a page that follows them. */
 import { Mirror } from "@uninet/cluster"
 import { Dashboard, type Report, type Run } from "@uninet/report"
 import { Journal } from "@uninet/search"
@@ -20,7 +20,7 @@ import * as opening from "../internal/opening.ts"
 import * as reported from "../internal/reported.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
-/** Where a path leads, links followed; `undefined` where that is nowhere. */
+/** A path with its links resolved; `undefined` if it leads nowhere. */
 const real = (path: string): string | undefined => {
   try {
     return realpathSync(path)
@@ -29,7 +29,7 @@ const real = (path: string): string | undefined => {
   }
 }
 
-/** The runs of a folder by name: those that lie in it, and not elsewhere by a link; or the folder itself, where it is one. */
+/** The runs in a folder, by name: only those that are really in it, not elsewhere through a link; or the folder itself, if it is a run. */
 const runsOf = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -46,15 +46,15 @@ const runsOf = Effect.fnUntraced(function* (folder: string) {
   return found
 })
 
-/** Searches by name, from the folder that each has on this machine. */
+/** Searches by name, from each one's folder on this machine. */
 const sourceIn = Effect.fnUntraced(function* (
   folderOf: (name: string) => Effect.Effect<string | undefined, { readonly message: string }>,
-  /** What is known better than the folder says. */
+  /** What is known more accurately than from the folder. */
   better: (name: string, about: Run.About) => Effect.Effect<Run.About>
 ) {
   const services = yield* Effect.context<runFolder.Services>()
   const path = yield* Path.Path
-  /** What it takes to build networks of a run, once. */
+  /** What is needed to build the networks of a run, made once. */
   const detailings = new Map<string, Effect.Effect<reported.Detailing, { readonly message: string }>>()
   const detailing = Effect.fnUntraced(function* (run: string) {
     const known = detailings.get(run)
@@ -88,7 +88,7 @@ const sourceIn = Effect.fnUntraced(function* (
   }
 })
 
-/** The searches of a folder, for the dashboard. */
+/** The searches in a folder, for the dashboard. */
 const sourceOf = Effect.fnUntraced(function* (folder: string) {
   const services = yield* Effect.context<runFolder.Services>()
   const path = yield* Path.Path
@@ -111,7 +111,10 @@ const sourceOf = Effect.fnUntraced(function* (folder: string) {
   } satisfies Dashboard.Source
 })
 
-/** The searches whose journals lie on a database, for the dashboard: each is copied to this machine when it is looked at, and grows here as it grows there. */
+/**
+ * The searches whose journals are in a database, for the dashboard: each is copied to this machine when it is opened, and its copy grows as
+ * the original does.
+ */
 const sourceOnDatabase = Effect.fnUntraced(function* (url: Redacted.Redacted) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -120,7 +123,7 @@ const sourceOnDatabase = Effect.fnUntraced(function* (url: Redacted.Redacted) {
   const services = Context.merge(connection, yield* Effect.context<runFolder.Services>())
   const copies = yield* fs.makeTempDirectoryScoped({ prefix: "uninet-dashboard-" })
   const listed = Effect.provideContext(Mirror.list, services)
-  /** The folder of each that was looked at. What names there are decides no path. */
+  /** The folder of each search that was opened. Names from the database do not decide any path. */
   const folders = new Map<string, string>()
   const one = yield* Semaphore.make(1)
   const folderOf = (search: string) =>

@@ -1,4 +1,4 @@
-/** `uninet data`: what a data set holds. */
+/** `uninet data`: shows what a data set contains. */
 import { Datasets, Report } from "@uninet/data"
 import Table from "cli-table3"
 import * as Console from "effect/Console"

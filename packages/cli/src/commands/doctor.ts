@@ -1,4 +1,4 @@
-/** `uninet doctor`: what there is to compute with, checked by a training step, and how to add what is missing. */
+/** `uninet doctor`: lists the available devices, checks each with a training step, and says how to add what is missing. */
 import { OnnxRuntime } from "@uninet/runtime"
 import { Tfjs } from "@uninet/runtime-tfjs"
 import * as Arr from "effect/Array"
@@ -20,15 +20,15 @@ import * as flags from "../internal/flags.ts"
 interface Known {
   readonly library: string
   readonly version: string
-  /** Why one would want it. */
+  /** The reason to use it. */
   readonly why: string
-  /** What adds it; empty where it comes with the installation. */
+  /** The command that adds it; empty if it comes with the installation. */
   readonly command: string
-  /** What else it needs, or another way, a line each. */
+  /** What else it needs, or an alternative, one line each. */
   readonly notes: ReadonlyArray<string>
 }
 
-/** Where ONNX Runtime's library lies: in a checkout as its makers publish it, elsewhere in a package of its platform's. */
+/** The location of ONNX Runtime's library: in a checkout as its makers publish it, otherwise in a package for the platform. */
 const ortFolder = import.meta.url.endsWith(".ts")
   ? "packages/runtime/node_modules/onnxruntime-node"
   : "node_modules/@uninet/onnxruntime-node-linux-x64"
@@ -38,7 +38,7 @@ const ofTfjs = { library: "TensorFlow.js", version: Tfjs.version }
 const ofLoops = { library: "WebAssembly", version: process.versions.v8 }
 const nodePackage = (name: string) => `npx -y pnpm add -w --allow-build=${name} ${name}@${Tfjs.version}`
 
-/** A software Vulkan driver that Debian's browser brings: slow, and enough to try the engine. */
+/** A software Vulkan driver that comes with Debian's browser: slow, but enough to try the engine. */
 const software = "/usr/lib/chromium/vk_swiftshader_icd.json"
 
 const known: Record<Device.Chosen, Known> = {
@@ -96,13 +96,13 @@ const known: Record<Device.Chosen, Known> = {
   "tfjs-cpu": { ...ofTfjs, why: "checks the others: plain JavaScript, slow", command: "npx -y pnpm install", notes: [] }
 }
 
-/** What was found of a device. */
+/** The result for a device. */
 interface Found {
   readonly device: Device.Chosen
   readonly library: string
   readonly version: string
   readonly state: "ready" | "absent" | "wrong"
-  /** Of the engine and its device. */
+  /** The engine and its device. */
   readonly engine: string | null
   readonly step: { readonly seconds: number; readonly loss: number; readonly verified: boolean } | null
   readonly reason: string | null
@@ -110,7 +110,7 @@ interface Found {
   readonly remedy: { readonly command: string; readonly notes: ReadonlyArray<string> } | null
 }
 
-/** Longest time for one device: a software driver of WebGPU compiles its shaders for a quarter of a minute. */
+/** The time limit for one device: a software WebGPU driver compiles its shaders for a quarter of a minute. */
 const limit = 60_000
 
 const script = new URL(
@@ -118,7 +118,7 @@ const script = new URL(
   import.meta.url
 )
 
-/** Tries a device in a process of its own. */
+/** Tries a device in a separate process. */
 const tried = (device: Device.Chosen): Effect.Effect<Outcome> =>
   Effect.callback<Outcome>((resume) => {
     const args = ["--disable-warning=ExperimentalWarning", fileURLToPath(script), device]
@@ -131,7 +131,7 @@ const tried = (device: Device.Chosen): Effect.Effect<Outcome> =>
     return Effect.sync(() => void child.kill("SIGKILL"))
   })
 
-/** Losses of one computation on two engines differ by rounding only. */
+/** On two engines, the losses of one computation differ only by rounding. */
 const tolerance = 1e-3
 
 const agree = (losses: ReadonlyArray<number>, reference: ReadonlyArray<number>) =>
@@ -175,7 +175,7 @@ export const doctor = Command.make(
   { json: flags.json },
   Effect.fnUntraced(function* ({ json }) {
     yield* Console.error(`trying ${Device.chosen.length} engines, each for at most ${limit / 1000} s …`)
-    // The standard engine first: the others are held against it.
+    // The standard engine first: the others are compared with it.
     const standard = yield* tried(Device.standard)
     const reference = standard._tag === "Ran" ? standard.losses : undefined
     const others = Device.chosen.filter((device) => device !== Device.standard)

@@ -1,4 +1,4 @@
-/** `uninet evaluate`: how good a trained network is, in all the usual figures. */
+/** `uninet evaluate`: how good a trained network is, with all the usual figures. */
 import { Dataset, Datasets, Normalised } from "@uninet/data"
 import { Views } from "@uninet/model-space"
 import { Setup } from "@uninet/search"
@@ -47,7 +47,7 @@ const config = {
   json: flags.json
 }
 
-/** What classification says besides its measures. */
+/** What classification reports besides its measures. */
 const Details = Schema.Struct({ confusion: Schema.Array(Schema.Array(Schema.Finite)) })
 
 const Numbers = Schema.fromJsonString(Schema.Array(Schema.Finite))
@@ -56,10 +56,10 @@ const widest = 20
 
 const table = (): InstanceType<typeof Table> => new Table({ style: { head: [], border: [], compact: true } })
 
-/** Rows are true classes, columns what they were taken for; of many classes only what is most often confused. */
+/** Rows are true classes, columns are predictions; with many classes, only the most frequent confusions. */
 const confusion = (classes: ReadonlyArray<string>, counts: ReadonlyArray<ReadonlyArray<number>>): string => {
   const out = table()
-  // About as wide as it will be; what does not fit would be read wrongly.
+  // The approximate width; a matrix that does not fit would be misread.
   const width = 12 + classes.reduce((sum, name) => sum + 3 + Math.max(4, Math.min(8, name.length)), 8)
   if (classes.length <= widest && width <= (process.stdout.columns ?? Number.POSITIVE_INFINITY)) {
     out.push(["", ...classes.map((name) => name.slice(0, 8)), "right"])
@@ -92,7 +92,7 @@ export const evaluate = Command.make(
       ? yield* plans.datasetNamed(dataset.value, process.cwd())
       : settings.dataset
     const { trainedOn = metadata["trainedOn"] ?? "train" } = settings
-    // Of other data nothing was seen.
+    // The network has seen nothing of other data sets.
     const isSeen = datasetName === settings.dataset && trainedOn.split("+").includes(split)
     if (datasetName === undefined) return yield* usage("the run does not say what it was trained on. Give --dataset.")
     const [, height] = (network.network.model.inputs["image"] ?? facts.inputs["image"])?.shape ?? []
@@ -100,10 +100,10 @@ export const evaluate = Command.make(
       Effect.gen(function* () {
         const data = Setup.dataset(undefined, datasetName, {
           ...(height === undefined ? {} : { size: height }),
-          // Of its own data what was left out in training is left out again.
+          // With its own data set, images that were left out in training are left out again.
           skipBad: skipBad || (datasetName === settings.dataset && settings.skipBad === true)
         })
-        /** As in its training, and not as this data set would be by itself. */
+        /** Normalised as in its training, not as this data set normalises itself. */
         const normalised = Layer.effect(
           Dataset.Dataset,
           Effect.flatMap(Dataset.Dataset, (given) =>

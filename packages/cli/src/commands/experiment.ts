@@ -1,4 +1,4 @@
-/** `uninet experiment`: searches and networks held against one another under equal budgets, with intervals. */
+/** `uninet experiment`: compares searches and networks under equal budgets, with intervals. */
 import { Dataset } from "@uninet/data"
 import { Experiment } from "@uninet/search"
 import * as Console from "effect/Console"
@@ -19,9 +19,9 @@ import * as experiments from "../internal/experiment.ts"
 import * as flags from "../internal/flags.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
-/** Beside the arms' folders. */
+/** Next to the arms' folders. */
 const files = {
-  /** What was begun, so that a changed file is seen. */
+  /** The experiment as it was started, so that a changed file is noticed. */
   experiment: "experiment.json",
   json: "results.json",
   markdown: "results.md",
@@ -29,7 +29,7 @@ const files = {
   learning: "learning.csv"
 } as const
 
-/** Whether a folder has this experiment already; fails where it has another. */
+/** Whether a folder already has this experiment; fails if it has another one. */
 const isBegun = Effect.fnUntraced(function* ({ experiment, path: file }: Experiment.Loaded, folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -40,7 +40,7 @@ const isBegun = Effect.fnUntraced(function* ({ experiment, path: file }: Experim
   return true
 })
 
-/** Begins it in a new folder. */
+/** Starts it in a new folder. */
 const begin = Effect.fnUntraced(function* ({ experiment }: Experiment.Loaded, folder: string) {
   const path = yield* Path.Path
   yield* runFolder.create(runFolder.asked(folder))

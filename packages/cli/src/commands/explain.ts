@@ -1,4 +1,4 @@
-/** `uninet explain`: what the compilers make of a network's training step, stage by stage, and where its time goes. */
+/** `uninet explain`: shows what the compilers make of a network's training step, stage by stage, and where its time goes. */
 import type { GraphError, Program } from "@uninet/graph"
 import { Explain } from "@uninet/loops"
 import { ModelSpace, Recipe } from "@uninet/model-space"
@@ -67,7 +67,7 @@ const sum = (all: ReadonlyArray<Explain.Kernel>, of: (kernel: Explain.Kernel) =>
 
 const time = (all: ReadonlyArray<Explain.Kernel>) => sum(all, (k) => k.milliseconds ?? 0)
 
-/** Kernels, added up by the op that they are there for. */
+/** Kernels, summed by the op they compute. */
 const byOp = ({ kernels }: Explain.Explained, limits: Explain.Limits | undefined): string => {
   const groups = [...Map.groupBy(kernels, ({ kind }) => kind)].toSorted(
     ([, a], [, b]) => time(b) - time(a) || sum(b, (k) => k.bytes) - sum(a, (k) => k.bytes)
@@ -126,7 +126,7 @@ const ofMemory = ({ memory }: Explain.Explained): string =>
     )
   ].join("\n")
 
-/** Images of a block, for which ONNX Runtime's blocked kernels are explained: those of AVX-512. */
+/** The number of images in a block for which ONNX Runtime's blocked kernels are explained: that of AVX-512. */
 const block = 16
 
 /** What `--device loops` makes of a program. */
@@ -205,7 +205,7 @@ const ofCpu = Effect.fnUntraced(function* (program: Program.Program, { costs, js
   ].join("\n")
 })
 
-/** The cost model of a file, or the one that ships for this processor. */
+/** The cost model in a file, or the one that ships for this processor. */
 const costsOf = Effect.fnUntraced(function* (file: Option.Option<string>) {
   const processor = yield* Calibrate.processor
   if (Option.isNone(file)) return CostModel.known[processor]
@@ -216,7 +216,7 @@ const costsOf = Effect.fnUntraced(function* (file: Option.Option<string>) {
   )
 })
 
-/** What is asked of a device. */
+/** What is requested for a device. */
 interface Asked {
   readonly costs: CostModel.CostModel
   readonly stage: Stage | undefined
@@ -303,7 +303,7 @@ export const explain = Command.make(
       fused: fused || given === "loops",
       json
     }
-    // The operators of ONNX Runtime are those of the processor's standard engine.
+    // ONNX Runtime's operators belong to the CPU's standard engine.
     const onCpu = given === "cpu" || (given === undefined && asked.stage === "nodes")
     const text = onCpu ? ofCpu(program, asked) : ofLoops(program, asked)
     yield* Console.log(yield* Effect.mapError(text, (error) => (error instanceof CliFault ? error : at(name)(error))))

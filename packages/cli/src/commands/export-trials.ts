@@ -18,7 +18,7 @@ import * as tabled from "../internal/tabled.ts"
 const formats = ["csv", "jsonl", "tensorboard", "optuna", "mlflow", "table"] as const
 type Name = (typeof formats)[number]
 
-/** Where a run's trials go where nothing is said, beside the run. */
+/** Where a run's trials are written by default, relative to the run. */
 const usual = {
   csv: "trials.csv",
   jsonl: "trials.jsonl",
@@ -28,7 +28,7 @@ const usual = {
   table: "table.json.gz"
 }
 
-/** What opens it. */
+/** What opens the output. */
 const opens = (name: Name, place: string) =>
   ({
     csv: "",
@@ -39,7 +39,7 @@ const opens = (name: Name, place: string) =>
     table: `; uninet benchmark ${place}`
   })[name]
 
-/** Writes files below a folder that is made for them; a path that ends with `/` is a folder. */
+/** Writes files into a folder that is created for them; a path that ends with `/` is a folder. */
 const below = Effect.fnUntraced(function* (folder: string, files: ReadonlyMap<string, string | Uint8Array>) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -94,7 +94,7 @@ export const exportTrials = Command.make(
     const ofTable = Option.isSome(license) ? "--license" : Option.isSome(deviceFile) ? "--device-file" : undefined
     if (wanted !== "table" && ofTable !== undefined)
       return yield* usage(`${ofTable} is of a table alone. Leave it out, or give --format table.`)
-    /** Beside the table. */
+    /** Next to the table. */
     const card = `${target.replace(/\.json(\.gz)?$/, "")}.md`
     for (const each of wanted === "table" ? [target, card] : [target])
       if (yield* Effect.orElseSucceed(fs.exists(each), () => false))

@@ -1,4 +1,4 @@
-/** `uninet export`: a network as a file that other programs use, held against the network before it is kept. */
+/** `uninet export`: writes a network as a file for other programs, and compares it with the network before it is kept. */
 import { Dataset, Normalised } from "@uninet/data"
 import {
   Comparison,
@@ -38,7 +38,7 @@ import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as trained from "../internal/trained.ts"
 
-/** Examples that an export is held against. */
+/** Examples with which an export is checked. */
 const count = 64
 
 const { family, isFamily } = networks
@@ -88,15 +88,15 @@ const config = {
 }
 type Flags = Command.Command.Config.Infer<typeof config>
 
-/** What there is of a card before the data set is known. */
+/** The part of a card that is known before the data set is. */
 interface Source {
   readonly found: networks.Found
   readonly weights: Weights.Weights
-  /** Of the file that the weights come from, with what its run's folder says. */
+  /** From the file that the weights come from, together with its run's folder. */
   readonly metadata: Readonly<Record<string, string>>
   /** The data set that the network was trained on, if it is known. */
   readonly dataset: string | undefined
-  /** Whether images of it were left out that cannot be read. */
+  /** Whether images of it that cannot be read were left out. */
   readonly skipBad?: boolean
 }
 
@@ -125,7 +125,7 @@ const ofRun = Effect.fnUntraced(function* (given: Flags) {
   } satisfies Source
 })
 
-/** A network by its name or JSON file, with weights from a file, or untrained ones. */
+/** A network by name or JSON file, with weights from a file, or untrained. */
 const ofNetwork = Effect.fnUntraced(function* (given: Flags) {
   const path = yield* Path.Path
   const found = yield* networks.read(given.network, given.config)
@@ -153,7 +153,7 @@ const ofNetwork = Effect.fnUntraced(function* (given: Flags) {
   return { found, weights, metadata: { seed, trained: "no" }, dataset: undefined } satisfies Source
 })
 
-/** The data set whose examples the export is checked on. One that was not asked for and does not fit, or is gone, is done without. */
+/** The data set with whose examples the export is checked. One that was not asked for is skipped if it does not fit or is gone. */
 const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, found, skipBad = false }: Source) {
   const asked = Option.isSome(given.dataset) ? yield* plans.datasetNamed(given.dataset.value, process.cwd()) : undefined
   const name = asked ?? dataset
@@ -175,7 +175,7 @@ const datasetOf = Effect.fnUntraced(function* (given: Flags, { dataset, found, s
   return asked === undefined ? undefined : yield* at("--dataset")(made.failure)
 })
 
-/** The name of what is written, where none is given. A PyTorch module's is one that Python can import. */
+/** The name of the output, if none is given. A PyTorch module gets a name that Python can import. */
 const nameOf = Effect.fnUntraced(function* (network: string, of: Format.Format) {
   const path = yield* Path.Path
   const base = isFamily(network)
@@ -209,14 +209,14 @@ const agreement = ({ tolerance, worst }: Exported.Check): string =>
     ? "outputs equal to the network's"
     : `outputs within ${worst.toExponential(1)} of the network's (${tolerance.toExponential()} allowed)`
 
-/** `35 Gelu, 11 Mul`: the most first. */
+/** `35 Gelu, 11 Mul`: the most frequent first. */
 const named = (counts: Readonly<Record<string, number>>) =>
   Object.entries(counts)
     .toSorted(([, a], [, b]) => b - a)
     .map(([name, n]) => `${n} ${name}`)
     .join(", ")
 
-/** What eight bits have and have not. */
+/** What is computed in eight bits, and what is not. */
 const inEightBits = (
   { left, taken }: NonNullable<Exported.Exported["int8"]>,
   accuracy: { readonly examples: number; readonly float: number; readonly int8: number } | undefined
@@ -242,10 +242,10 @@ const next = (
     : [`classify images with: ${command.uninet("classify", file, "image.png")}`]
 }
 
-/** Examples on which the accuracy of a file in eight bits is held against the network's. */
+/** Examples on which the accuracy of a file in eight bits is compared with the network's. */
 const judged = 1000
 
-/** The share of labelled examples that each of two rows of logits tells right. */
+/** The share of labelled examples that each of two sets of logits classifies correctly. */
 const accuraciesOf = Effect.fnUntraced(function* (
   file: string,
   whole: Trained.Trained,
@@ -275,7 +275,7 @@ const run = Effect.fnUntraced(function* (given: Flags) {
     return yield* usage(`--int8 is for ONNX files, and --format is ${given.format}. Leave one of them out.`)
   const isNetwork = isFamily(given.network) || given.network.endsWith(".json")
   const file = yield* fileOf(given)
-  // Before anything is read; Exported.write looks again.
+  // Before anything is read; Exported.write checks again.
   if (yield* Effect.orElseSucceed((yield* FileSystem.FileSystem).exists(file), () => false))
     return yield* new Exported.FileExists({ file: yield* runFolder.shown(file) })
   const source: Source = yield* isNetwork ? ofNetwork(given) : ofRun(given)

@@ -1,4 +1,4 @@
-/** `uninet inspect`: what a network is made of and what it costs. */
+/** `uninet inspect`: shows what a network consists of and what it costs. */
 import { Costs, type Program, Shape, Tensor } from "@uninet/graph"
 import { ModelSpace, Picture, type Task } from "@uninet/model-space"
 import { Model } from "@uninet/nn"
@@ -17,7 +17,7 @@ import * as runFolder from "../internal/runFolder.ts"
 
 const share = (part: number, whole: number) => (whole === 0 ? "" : format.percent(part / whole))
 
-/** Elements of running statistics, and one count of batches per batch norm, which PyTorch's checkpoints hold. */
+/** The elements of running statistics, and the batch counter of each batch norm, which PyTorch's checkpoints include. */
 const buffersOf = ({ nodes, variables }: Program.Program): number =>
   nodes.filter(Tensor.is("batchNormInference")).length +
   variables
@@ -77,7 +77,7 @@ const print = (
 
 const shown = (name: string, shape: ReadonlyArray<unknown>) => `${name} ${shape.join(" × ")}`
 
-/** What goes in and comes out, by name and shape. */
+/** Inputs and outputs, by name and shape. */
 const ends = ({
   inputs,
   outputs

@@ -1,4 +1,4 @@
-/** `uninet profile`: what this machine takes for the networks of a space, as a file by which any machine can search for it. */
+/** `uninet profile`: measures how long this machine takes for the networks of a space, and writes a file with which any machine can search for it. */
 import { Device, Target } from "@uninet/latency"
 import { SpaceSource } from "@uninet/search"
 import { WholeFile } from "@uninet/trainer"

@@ -21,15 +21,15 @@ import * as networks from "../internal/networks.ts"
 import * as ranked from "../internal/ranked.ts"
 import * as spaces from "../internal/spaces.ts"
 
-/** AZ-NAS's four as one. */
+/** AZ-NAS's four scores, combined. */
 const combined = "az-nas"
 
-/** What extrapolates from a trial's first epochs alone. */
+/** Extrapolates from a trial's first epochs alone. */
 const curve = "curve"
 
 /** Predictors from choices, costs, proxies and first epochs, fitted on what was trained. */
 const regressors: Readonly<Record<string, Regressor.Regressor>> = {
-  // Among hundreds of numbers of choices and with few results a line drowns the four of a curve.
+  // With few results, a linear fit on hundreds of numbers from choices would drown out a curve's four.
   [curve]: Regressor.ridge,
   ridge: Regressor.ridge,
   gp: Regressor.gaussianProcess,
@@ -39,7 +39,7 @@ const regressors: Readonly<Record<string, Regressor.Regressor>> = {
 
 const known = [...Object.keys(Proxies.all), combined, ...Object.keys(regressors)]
 
-/** What one network has. */
+/** The data of one network. */
 interface Row {
   readonly line: string
   readonly space: string
@@ -51,7 +51,7 @@ interface Row {
   readonly problems: Readonly<Record<string, string>>
 }
 
-/** Places from 1 for the best; equals share theirs, and what has no score is last. */
+/** Places, from 1 for the best; ties share a place, and networks without a score come last. */
 const places = (scores: ReadonlyArray<number | null>): ReadonlyArray<number> =>
   Correlation.ranks(scores).map((rank) => scores.length + 1 - rank)
 
@@ -60,7 +60,7 @@ const interval = ({ value, ...range }: Certificate.Estimate) => `${value.toFixed
 
 const between = ({ high, low }: Certificate.Interval) => `${low.toFixed(2)} … ${high.toFixed(2)}`
 
-/** Networks that a table shows. */
+/** How many networks a table shows. */
 const shown = 20
 
 const numbered = (score: number | null | undefined) =>
@@ -115,7 +115,7 @@ const print = (
   ].join("\n")
 }
 
-/** The certificates in a table and a sentence for each. */
+/** The certificates as a table, with a sentence for each. */
 const certified = (
   by: ReadonlyArray<string>,
   certificates: Readonly<Record<string, Result.Result<Certificate.Certificate, { readonly message: string }>>>
@@ -360,7 +360,7 @@ const batchOf = (name: string, batch: number, seed: string, image: Option.Option
     })
   ).pipe(Effect.mapError((error) => (error instanceof CliFault ? error : at("--dataset")(error))))
 
-/** What cannot be built costs infinitely much. */
+/** What cannot be built has infinite costs. */
 const finite = (cost: number | undefined) => (cost !== undefined && Number.isFinite(cost) ? cost : null)
 
 const logarithm = (x: number | null) => (x === null ? Number.NaN : Elementary.log1p(x))
@@ -370,7 +370,8 @@ const says = ({ message }: { readonly message: string }) => message
 const noEpochs: Features.Curve = { epochs: [], loss: [], measures: {} }
 
 /**
- * What a regressor expects of every network, from its choices, costs, first epochs and the proxies that were asked for: of one that was trained by a fit that has not seen it, of the others by one on all that were.
+ * What a regressor expects of every network, from its choices, costs, first epochs and the requested proxies. Trained networks are
+ * predicted by a fit that has not seen them, the others by one on everything that was trained.
  */
 const predicted = (
   regressor: Regressor.Regressor,
@@ -401,7 +402,7 @@ const predicted = (
     return features.map((row, i) => unseen.get(i) ?? fitted.predict(row).mean)
   })
 
-/** The scores of one network; what cannot be scored has its reason, and the others go on. */
+/** The scores of one network. If it cannot be scored, the reason is recorded and the others continue. */
 const rowOf = Effect.fnUntraced(function* (
   { of, point, result }: ranked.Candidate,
   proxies: ReadonlyArray<(typeof Proxies.azNas)[number]>,

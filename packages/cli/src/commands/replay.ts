@@ -1,4 +1,4 @@
-/** `uninet replay`: trains one trial of a search again, exactly, and holds the result against the journal's. */
+/** `uninet replay`: trains one trial of a search again, exactly, and compares the result with the journal's. */
 import { Evaluator, Fidelity, type Journal, Trial } from "@uninet/search"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -57,14 +57,14 @@ export const replay = Command.make(
         )
       return yield* fault(`${name} has no trial ${index}. See which there are with: ${command.uninet("status", name)}`)
     }
-    // The last there is: one that was let on is trained to where it came.
+    // The last one: a trial that was promoted is trained as far as it got.
     const known = entries.findLast((entry) => entry._tag === "Finished" || entry._tag === "Failed")
     const { line, point, seed } = proposed
     const { task } = recorded.notes
     const rungs = Fidelity.rungsOf(plan.fidelity)
     const until = rungs[known?._tag === "Finished" || known?._tag === "Failed" ? (known.rung ?? 0) : 0]
     const total = rungs.at(-1)
-    // Of a mixture nobody knows which trial came about under what.
+    // In a mixture, nobody knows under which surroundings a trial was trained.
     const [surroundings, ...others] = recorded.surroundings
     const wanted = allowMixed || plan.isMixed || surroundings === undefined || others.length > 0 ? {} : { surroundings }
     yield* Console.error(`trial ${index}: ${line}, seed ${seed}`)
@@ -81,7 +81,7 @@ export const replay = Command.make(
               index,
               point,
               seed,
-              // Kept nowhere: it is trained from the start.
+              // Nothing was kept: it is trained from the start.
               ...(until === undefined || total === undefined ? {} : { epochs: total, until })
             },
             report

@@ -1,4 +1,4 @@
-/** `uninet report`: searches as a page in one file. */
+/** `uninet report`: shows searches on a page in a single file. */
 import { Front, FrontPicture, Html, Report, Run, Table } from "@uninet/report"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -13,12 +13,12 @@ import * as opening from "../internal/opening.ts"
 import * as reported from "../internal/reported.ts"
 import * as runFolder from "../internal/runFolder.ts"
 
-/** Networks whose blocks are shown: the best by reward, and those of the front. */
+/** Networks whose blocks are shown: the best by reward, and those on the front. */
 const most = 24
-/** Milliseconds that are spent on them. */
+/** The milliseconds that may be spent on them. */
 const patience = 5000
 
-/** Trials whose networks are looked at, the most interesting first. */
+/** Trials whose networks are shown, the most interesting first. */
 const interesting = ({ info }: Run.Run, table: Table.Table): ReadonlyArray<number> => {
   const all = Int32Array.from({ length: table.size }, (_, row) => row)
   const [trials, reward, epochs] = ["trial", "reward", "epochs"].map((name) => Table.numbers(name)(table))
@@ -37,7 +37,7 @@ const interesting = ({ info }: Run.Run, table: Table.Table): ReadonlyArray<numbe
   return [...new Set([...ranked.slice(0, most), ...front])].slice(0, 2 * most).flatMap((row) => trials[row] ?? [])
 }
 
-/** Their blocks, as many as there is time for; of none where the space cannot be had, which is said. */
+/** Their blocks, for as many as there is time; for none if the space is not available, which is reported. */
 const detailsOf = Effect.fnUntraced(function* (folder: string, run: Run.Run, table: Table.Table) {
   const trials = interesting(run, table)
   if (trials.length === 0) return []

@@ -1,4 +1,4 @@
-/** `uninet scale`: a network's family, larger member by member. */
+/** `uninet scale`: scales a network to a family of larger and larger members. */
 import { Dataset, Datasets } from "@uninet/data"
 import { ModelSpace, Recipe, type Scaling, Task } from "@uninet/model-space"
 import { Model, Safetensors, Weights } from "@uninet/nn"
@@ -158,7 +158,7 @@ const given = <K extends keyof Flags>(flags: Flags, names: ReadonlyArray<K>): st
 
 const ofSearch = ["dataset", "epochs", "batch", "workers", "device"] as const
 
-/** Flags that exclude one another or need another. */
+/** Flags that exclude each other, or need another one. */
 const clash = (flags: Flags): string | undefined => {
   const onlyWithSearch = flags.search ? undefined : given(flags, ofSearch)
   if (Option.isNone(flags.network))
@@ -172,7 +172,7 @@ const clash = (flags: Flags): string | undefined => {
   return undefined
 }
 
-/** The file of the trained weights that belong to a network: a run's, or the one beside an architecture's. */
+/** The file of the trained weights that belong to a network: a run's, or the one next to an architecture's. */
 const weightsOf = Effect.fnUntraced(function* (network: string) {
   const path = yield* Path.Path
   if (networks.isFamily(network))
@@ -268,7 +268,7 @@ const planResumed = Effect.fnUntraced(function* (folder: string, flags: Flags) {
 
 type Searched = Extract<scaleFolder.Method, { readonly _tag: "Searched" }>
 
-/** Checks that the networks can be trained on the data set: told now, and not by every trial. */
+/** Checks that the networks can be trained on the data set, so that this is reported now rather than by every trial. */
 const fits = Effect.fnUntraced(
   function* ({ dataset, recipe }: Searched, { baseline: { of, point } }: Plan) {
     const network = yield* Effect.fromResult(ModelSpace.trainable(point)(of))
@@ -348,7 +348,7 @@ const newTable = (head: ReadonlyArray<string>, left: ReadonlyArray<number> = [])
 
 type Member = Compound.Member<unknown>
 
-/** The networks of the grid, the best first. */
+/** The networks of the grid, best first. */
 const grids = ({ candidates }: CoefficientSearch.Found<unknown, string, string>, of: ModelSpace.Any): string => {
   const { decides, measures, shares } = of.task
   const table = newTable(["depth α", "width β", "image γ", "α·β²·γ²", "input", "MACs", "parameters", "validation"])
@@ -370,7 +370,7 @@ const grids = ({ candidates }: CoefficientSearch.Found<unknown, string, string>,
   return table.toString()
 }
 
-/** The edges of what comes in; one number where they are equal. */
+/** The edge lengths of the input; a single number if they are equal. */
 const edge = ({ point }: Member, of: ModelSpace.Any): string => {
   const chain = of.scaling === null ? undefined : Result.getOrUndefined(of.scaling.chain(point, null))
   const edges = chain?.edges(chain.sizesOf(point).resolution) ?? []
@@ -379,7 +379,7 @@ const edge = ({ point }: Member, of: ModelSpace.Any): string => {
 
 const times = (factor: number) => `×${factor.toFixed(2)}`
 
-/** A row for every member; their networks with them where the terminal has room. */
+/** One row per member; with the networks if the terminal has room. */
 const familyTable = (of: ModelSpace.Any, baseline: Member, members: ReadonlyArray<Member>): string => {
   const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 170
   const head = [
@@ -412,7 +412,7 @@ const familyTable = (of: ModelSpace.Any, baseline: Member, members: ReadonlyArra
   return table.toString()
 }
 
-/** What the coefficients are, and where they are from. */
+/** The coefficients, and where they come from. */
 const origin = ({ fixedImage, method }: Plan, coefficients: Coefficients.Coefficients | null): string => {
   if (coefficients === null) return "The published family."
   const unused = fixedImage ? "; γ is not used, the image stays" : ""
@@ -423,7 +423,7 @@ const origin = ({ fixedImage, method }: Plan, coefficients: Coefficients.Coeffic
     : `Coefficients: ${numbers}`
 }
 
-/** Writes a member's file, and its weights where they are inherited; gives what the file says. */
+/** Writes a member's file, and its weights if they are inherited; returns the content of the file. */
 const write = Effect.fnUntraced(function* (
   { baseline, folder, seed }: Plan,
   member: Member,
@@ -464,7 +464,7 @@ const write = Effect.fnUntraced(function* (
   return described
 })
 
-/** A member's own flag, for an error that its size caused. */
+/** The flag to name in an error that a member's size caused. */
 const flagOf = ({ method, targetMacs }: Plan, error: ScaleError): string =>
   error._tag === "TargetBelowBaseline" || targetMacs !== null
     ? "--target-macs"
@@ -472,7 +472,7 @@ const flagOf = ({ method, targetMacs }: Plan, error: ScaleError): string =>
       ? "--phi"
       : "the network"
 
-/** The members by a scaler. */
+/** The members, made by a scaler. */
 const membersBy = <E>(plan: Plan, layer: Layer.Layer<Scaler, E>) =>
   Effect.gen(function* () {
     const { baseline, phis, targetMacs } = plan
@@ -484,7 +484,7 @@ const membersBy = <E>(plan: Plan, layer: Layer.Layer<Scaler, E>) =>
     return yield* Effect.mapError(family, (error) => at(flagOf(plan, error))(error))
   }).pipe(Effect.provide(layer))
 
-/** The coefficients (`null` for the published table), the members, and what was found where they were searched for. */
+/** The coefficients (`null` for the published table), the members, and the result of the search if there was one. */
 const scaled = Effect.fnUntraced(function* (plan: Plan, given: Pick<Flags, "allowMixed" | "json">) {
   const { fixedImage, method } = plan
   if (method._tag === "Published")
@@ -514,7 +514,7 @@ const execute = Effect.fnUntraced(function* (asked: Plan, { allowMixed, config: 
   if (targetMacs !== null && targetMacs < root.macs)
     return yield* at("--target-macs")(new TargetBelowBaseline({ target: targetMacs, baseline: root.macs }))
   const start = plan.inherit === null ? undefined : yield* trained.read(plan.inherit, given)
-  // A search keeps its journal in the folder; anything else writes nothing before it is known.
+  // A search keeps its journal in the folder; otherwise nothing is written until the result is known.
   const begin = Effect.gen(function* () {
     const { method, network, phis, fixedImage, inherit } = plan
     if (plan.resume) return

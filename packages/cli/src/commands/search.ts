@@ -35,7 +35,7 @@ import * as runFolder from "../internal/runFolder.ts"
 import * as screenedBy from "../internal/screenedBy.ts"
 import * as training from "../internal/training.ts"
 
-/** Costs that are shown of every trial: those that the search speaks of, and the usual ones where there is room. */
+/** Costs that are shown for every trial: those that the search uses, and the usual ones if there is room. */
 const shownCosts = (of: ModelSpace.Any, { objectives }: plans.Plan, within: Readonly<Record<string, unknown>>) => {
   const named = new Set([
     "latency",
@@ -51,7 +51,7 @@ const shownCosts = (of: ModelSpace.Any, { objectives }: plans.Plan, within: Read
 const trainedFor = ({ outcome }: Search.Scored<unknown>) =>
   outcome.evaluation.stoppedAfter ?? outcome.evaluation.epochs ?? 0
 
-/** The best trials, best first; their networks with them where the terminal has room. */
+/** The best trials, best first; with their networks if the terminal has room. */
 const table = (
   { of, within }: Pick<Effect.Success<ReturnType<typeof domain.make>>, "of" | "within">,
   records: ReadonlyArray<Search.Record<unknown>>,
@@ -59,7 +59,7 @@ const table = (
 ): string => {
   const wide = (process.stdout.columns ?? Number.POSITIVE_INFINITY) >= 160
   const ranked = Search.ranking(of, plan.objectives)(records).slice(0, 10)
-  // They differ only where there are rungs, or where a recipe stops early.
+  // They differ only if there are rungs, or if a recipe stops early.
   const differ = plan.fidelity._tag !== "Full" || new Set(ranked.map(trainedFor)).size > 1
   const epochs = <A>(cell: A): ReadonlyArray<A> => (differ ? [cell] : [])
   const costs = shownCosts(of, plan, within)
@@ -101,11 +101,11 @@ const table = (
   return format.fitted(out.toString())
 }
 
-/** How many trials there were: proposals that were not refused, each network once. */
+/** The number of trials: proposals that were not refused, counting each network once. */
 const trialsOf = ({ records }: Search.Found<unknown>) =>
   new Set(records.flatMap(({ hash, outcome }) => (outcome._tag === "Refused" ? [] : [hash]))).size
 
-/** What the strategy's model believes best, beside what measured best. */
+/** What the strategy's model believes best, next to the best measured. */
 const believedBest = ({ believed, best }: Search.Found<unknown>): string => {
   if (believed === undefined) return ""
   const { high, low, record, reward } = believed
@@ -115,7 +115,7 @@ const believedBest = ({ believed, best }: Search.Found<unknown>): string => {
     : `\nThe strategy's model believes trial ${record.trial} best: ${of}; trial ${best.trial} measured best, perhaps by luck`
 }
 
-/** What has become of the trials, in words. */
+/** What happened to the trials, in words. */
 const tally = ({ exhausted, over, records }: Search.Found<unknown>): string => {
   const of = (tag: Search.Outcome["_tag"]) => records.filter(({ outcome }) => outcome._tag === tag).length
   const leftOut = records.filter(({ outcome }) => outcome._tag === "Refused" && outcome.expected !== undefined).length
@@ -168,7 +168,7 @@ const int8Of = Effect.fnUntraced(function* (
   return file.content
 }, Effect.mapError(said))
 
-/** The folder by now, and what takes it away again as long as there is nothing in it to go on with. */
+/** The folder so far, and a way to remove it while it holds nothing that could be resumed. */
 interface Begun {
   folder: string
   undo: Effect.Effect<void>
@@ -214,7 +214,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     ...given,
     notes: plans.notesOf(plan, of.task)
   }
-  // What takes a moment comes after the journal is there: from then on the search can be gone on with.
+  // Slower steps come after the journal exists: from then on the search can be resumed.
   if (!plan.resume) Object.assign(begun, yield* runFolder.create(plan))
   const { folder } = begun
   const name = yield* runFolder.shown(folder)
@@ -229,7 +229,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
     yield* (yield* Journal.Journal).open(yield* Search.identity(of, asked))
   }).pipe(Effect.provide(Context.merge(journal, searched)))
 
-  /** What workers have to agree in, here and elsewhere, at any moment. */
+  /** What workers, here and elsewhere, have to agree on at all times. */
   const agreed = plan.allowMixed ? {} : { surroundings }
   let note = machines.say
   const elsewhere = Option.isNone(database)
@@ -286,7 +286,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
       seed,
       reward,
       recipe: (point) => ({ ...recipe, ...of.recipe(point) }),
-      // Machines that are not one's own may have something better to do.
+      // Machines that are not ours alone may have something better to do.
       ahead: elsewhere === undefined,
       kept: ({ trial }) => Effect.provideContext(best.weightsOf(folder, trial), files),
       onProgress: (candidate, done, what) =>
@@ -306,7 +306,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
       trials: trialsOf(found)
     })
     if (elsewhere !== undefined) yield* elsewhere.finish
-    // All that they were kept for is in the files of the best.
+    // Everything they were kept for is in the files of the best network.
     yield* Effect.ignore(fs.remove(checkpoints, { recursive: true, force: true }))
     const { point, weights } = finished.winner
     const latency =
@@ -353,7 +353,7 @@ const searching = Effect.fnUntraced(function* (plan: plans.Plan, { database, jso
   return yield* Effect.raceFirst(main, Effect.andThen(live.stopped(folder), Effect.interrupt))
 })
 
-/** Searches, and says at the end of an interrupted search how to go on with it. */
+/** Searches, and after an interruption says how to resume the search. */
 const execute = (plan: plans.Plan, given: plans.Flags) =>
   Effect.suspend(() => {
     const begun: Begun = { folder: plan.folder, undo: Effect.void }
@@ -365,13 +365,13 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
       const again = yield* plans.resumeCommand(begun.folder, given)
       yield* log.say(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`, { event: "Stopped" })
     })
-    /** What the run goes on after, with the command for it. */
+    /** The failures after which the run can be resumed, with the command for it. */
     const named = Effect.fnUntraced(function* (error: {
       readonly _tag: string
       readonly message: string
       readonly field?: string
     }) {
-      // A space that is another one by its name or module was refused before.
+      // A space that differs by its name or module was refused before.
       if (error._tag === "JournalForeign" && error.field === "space" && plan.deviceFile !== undefined)
         return fault(
           `the device file ${yield* runFolder.shown(plan.deviceFile)} is not the one that ${yield* runFolder.shown(begun.folder)} was begun with. Put that one back, or start a search in another place.`
@@ -382,7 +382,7 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
     return searching(plan, given, begun).pipe(
       Effect.scoped,
       Effect.catch((error) => Effect.flatMap(named(error), Effect.fail)),
-      // What was made and holds nothing is not left behind, whatever ended it.
+      // A folder that was created and holds nothing is not left behind, however the search ended.
       Effect.onError((cause) => (Cause.hasInterruptsOnly(cause) ? interrupted : Effect.suspend(() => begun.undo)))
     )
   })

@@ -1,4 +1,4 @@
-/** `uninet status`, `uninet runs`, `uninet stop`: how searches stand, and how to end one. */
+/** `uninet status`, `uninet runs`, `uninet stop`: the state of searches, and how to stop one. */
 import { Journal, Lock, Trial } from "@uninet/search"
 import Table from "cli-table3"
 import * as Console from "effect/Console"
@@ -23,7 +23,7 @@ const run = Argument.String("run").pipe(Argument.withDescription("The folder of 
 const replayOf = (name: string, trial: number) => command.uninet("replay", name, String(trial))
 const resumeOf = (name: string) => command.uninet("search", "--resume", name)
 
-/** As JSON: the journal's figures, and what the driver says of the moment. */
+/** As JSON: the journal's figures, and the driver's current status. */
 const toJson = ({ best, failures, fidelity, history: _history, live: now, ...rest }: runState.Status) => ({
   ...rest,
   holder: rest.holder ?? null,
@@ -48,7 +48,7 @@ const bar = (share: number) => {
   return `${"█".repeat(full)}${"░".repeat(20 - full)}`
 }
 
-/** How the best reward has grown, where there is room for it. */
+/** How the best reward has grown, if there is room for it. */
 const charted = ({ history }: runState.Status, columns: number): ReadonlyArray<string> => {
   const drawn = chart.lines(history, columns)
   return drawn.length === 0
@@ -56,7 +56,7 @@ const charted = ({ history }: runState.Status, columns: number): ReadonlyArray<s
     : [`best reward so far, after each of ${format.plural(history.length, "result")}:`, ...drawn]
 }
 
-/** A run in some lines. */
+/** A run in a few lines. */
 const describe = (status: runState.Status, columns: number, hasChart: boolean): string => {
   const { best, done, failures, holder, live: now, name, refused, state, trials } = status
   const who = holder === undefined ? "" : ` by ${Lock.print(holder)}`
@@ -99,7 +99,7 @@ const describe = (status: runState.Status, columns: number, hasChart: boolean): 
     .join("\n")
 }
 
-/** Shown again and again until the search ends. */
+/** Refreshes the display until the search ends. */
 const watch = Effect.fnUntraced(function* (folder: string) {
   let lines = 0
   yield* Effect.gen(function* () {
@@ -239,7 +239,7 @@ export const stop = Command.make(
     )
     if (finish)
       return yield* Console.log(`${name} begins no more trials; follow it with: ${command.uninet("status", name)}`)
-    // By its lock alone: a reader of the journal would keep it from being closed well.
+    // Uses only its lock: reading the journal would prevent its writer from closing it properly.
     const path = yield* Path.Path
     const journal = path.join(run, runFolder.files.journal)
     const holder = yield* Effect.sync(() => Journal.holder(journal)).pipe(

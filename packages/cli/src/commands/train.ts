@@ -1,4 +1,4 @@
-/** `uninet train`: trains one network, and goes on where a training was broken off. */
+/** `uninet train`: trains one network, and resumes a training that was interrupted. */
 import { Dataset, Datasets } from "@uninet/data"
 import { Distillation, Facts, ModelSpace, Recipe } from "@uninet/model-space"
 import { Setup, Telemetry } from "@uninet/search"
@@ -96,7 +96,7 @@ type Flags = Command.Command.Config.Infer<typeof config>
 
 const or = <A>(flag: Option.Option<A>, other: A): A => Option.getOrElse(flag, () => other)
 
-/** One by its name is made to fit the task; one of the user's own is refused where it does not. */
+/** A preset is adapted to the task; a user's own recipe is refused if it does not fit. */
 const isPreset = (name: string): name is Recipe.PresetName => Object.hasOwn(Recipe.presets, name)
 
 const recipeOf = Effect.fnUntraced(function* (name: string) {
@@ -119,7 +119,7 @@ interface Plan extends trainFolder.Settings, runFolder.Place {
   readonly resume: boolean
 }
 
-/** The data set: what is asked for, or what the network's run was trained on. */
+/** The data set: the requested one, or the one that the network's run was trained on. */
 const datasetOf = Effect.fnUntraced(function* (given: Flags, name: string) {
   if (Option.isSome(given.dataset)) return yield* plans.datasetNamed(given.dataset.value, process.cwd())
   return (yield* trained.settingsOf(name)).dataset ?? "mnist"
@@ -177,7 +177,7 @@ const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   } satisfies Plan
 })
 
-/** The network of a plan. A member of the family takes the data set's images and classes; any other has to fit them. */
+/** The network of a plan. A member of the family adapts to the data set's images and classes; any other network has to fit them. */
 const networkOf = Effect.fnUntraced(function* (
   { folder, name, network, resume }: Plan,
   data: Dataset.DatasetShape,
@@ -189,7 +189,7 @@ const networkOf = Effect.fnUntraced(function* (
   return yield* networks.open(kept, { beside, name, override })
 })
 
-/** What of the recipe the command line says. */
+/** The parts of the recipe that the command line gives. */
 const asked = ({ batch, epochs }: Recipe.Recipe, given: Flags): Partial<Recipe.Recipe> => ({
   ...(Option.isSome(given.epochs) ? { epochs } : {}),
   ...(Option.isSome(given.batch) ? { batch } : {})
@@ -204,20 +204,20 @@ const resultOf = ({ best, seconds, steps, stoppedEarly, validation, averaged }: 
   seconds
 })
 
-/** A training, where it has its folder by now, and what is done where it is refused. */
+/** A training, its folder if it has one yet, and what to do if it is refused. */
 interface Run {
   folder: string
   refuse: Effect.Effect<void>
 }
 
-/** Said at the end of a training that was stopped. */
+/** Printed at the end of a training that was stopped. */
 const interrupted = Effect.fnUntraced(function* ({ folder }: Pick<Run, "folder">, given: Flags) {
   const again = resumeOf(yield* runFolder.shown(folder), given)
   const isBegun = yield* runFolder.has(folder, trainFolder.files.settings)
   yield* Console.error(isBegun ? `\nStopped. Go on with: ${again}` : "\nStopped before anything was begun.")
 })
 
-/** The command that goes on with it, flags that its folder does not keep with it. */
+/** The command that resumes it, including flags that its folder does not store. */
 const resumeOf = (name: string, { config, saveSteps }: Flags): string =>
   command.uninet(
     "train",
@@ -246,7 +246,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run)
     at(plan.name)
   )
   const { weights, teacher, dataset, skipBad, seed, threads, device } = plan
-  // What the point says of its training goes before the recipe, and what the command line says before that.
+  // The point's own training settings override the recipe, and the command line overrides both.
   const base = isPreset(or(given.recipe, standard)) ? Recipe.forTask(of.task)(plan.recipe) : plan.recipe
   const said = yield* Effect.mapError(Effect.fromResult(ModelSpace.recipeOf(point)(of)), at(plan.name))
   const distillation =
@@ -276,7 +276,7 @@ const execute = Effect.fnUntraced(function* (plan: Plan, given: Flags, run: Run)
   return yield* fitted({ ...plan, ...run }, given, own, network, recipe, start)
 })
 
-/** Trains, from the folder's last checkpoint where it has one, and writes the result. */
+/** Trains, from the folder's last checkpoint if there is one, and writes the result. */
 const fitted = Effect.fnUntraced(function* (
   plan: Plan & Run,
   given: Flags,
@@ -291,7 +291,7 @@ const fitted = Effect.fnUntraced(function* (
   const again = resumeOf(name, given)
   const { seed } = plan
   const store = yield* Checkpoints.make(plan.folder)
-  // Killed before its first checkpoint, a training begins anew.
+  // A training that was killed before its first checkpoint starts afresh.
   const found = plan.resume
     ? yield* Effect.catchTag(Effect.asSome(store.latest), "NoCheckpoint", () => Effect.succeedNone)
     : Option.none()
@@ -327,7 +327,7 @@ const fitted = Effect.fnUntraced(function* (
     .pipe(
       Stream.tap(display.onEvent),
       Stream.runLast,
-      // One that diverged in its first step is kept: its message says how to see that again.
+      // A training that diverged in its first step is kept: its message says how to reproduce it.
       Effect.tapError(({ _tag }) => (isBegun || _tag === "Diverged" ? Effect.void : plan.refuse))
     )
   const finished = Option.getOrUndefined(last)

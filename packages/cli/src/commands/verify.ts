@@ -1,4 +1,4 @@
-/** `uninet verify`: laws of a search space, by many random points. */
+/** `uninet verify`: checks the laws of a search space on many random points. */
 import { Laws, ModelSpace } from "@uninet/model-space"
 import { Runtime, type RuntimeError } from "@uninet/runtime"
 import { fromSpace } from "@uninet/search-space/arbitrary"
@@ -19,10 +19,10 @@ import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as spaces from "../internal/spaces.ts"
 
-/** `12:0:3`: a run's number, and how its point was made smaller. Whatever is before it is drawn again. */
+/** `12:0:3`: the number of a run, and how its point was shrunk. Everything before it is drawn again. */
 const isPath = (text: string) => text === "" || (/^\d{1,5}(:\d{1,5})*$/.test(text) && text.split(":").length <= 1000)
 
-/** A point that breaks a law, as small as it could be made. */
+/** A point that breaks a law, shrunk as far as possible. */
 interface Counterexample {
   readonly violation: Laws.LawViolation
   readonly path: string | null
@@ -36,7 +36,7 @@ interface Options {
 
 const parameters = ({ path, runs, seed }: Options) => ({ numRuns: runs, seed, ...(path === "" ? {} : { path }) })
 
-/** Checks what needs no engine; now and then everything else has its turn, such as Ctrl-C. */
+/** Checks what needs no engine; now and then it yields to everything else, such as Ctrl-C. */
 const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options) {
   const heard = yield* counting.make("networks")
   const run = Effect.runPromiseWith(yield* Effect.context())
@@ -50,7 +50,7 @@ const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options
   const holds = async (point: unknown): Promise<boolean> => {
     if (isOver) return true
     if (performance.now() - since > 50) {
-      // Making a counterexample smaller takes more than were asked for.
+      // Shrinking a counterexample takes more runs than were requested.
       await run(heard(Math.min(checked, options.runs), options.runs))
       await setImmediate()
       since = performance.now()
@@ -71,7 +71,7 @@ const search = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options
   return { counterexample, runs: details.numRuns }
 })
 
-/** Runs a program of a network on the engine. */
+/** Runs a network's program on the engine. */
 const engine: Laws.Engine<RuntimeError, Runtime> = (program, { inputs, variables }) =>
   Effect.scoped(
     Effect.gen(function* () {
@@ -81,10 +81,10 @@ const engine: Laws.Engine<RuntimeError, Runtime> = (program, { inputs, variables
     })
   )
 
-/** Opening a network on the engine is dear beside the other laws: this many of the points are run. */
+/** Opening a network on the engine is expensive compared with the other laws: this many of the points are run. */
 const engineRuns = 10
 
-/** As `search`, for the laws that run the network. */
+/** Like `search`, for the laws that run the network. */
 const searchOnEngine = Effect.fnUntraced(function* (of: ModelSpace.Any, options: Options) {
   const runtime = yield* Runtime
   const broken = (point: unknown) =>
@@ -111,7 +111,7 @@ const searchOnEngine = Effect.fnUntraced(function* (of: ModelSpace.Any, options:
   const run = Effect.runPromiseWith(yield* Effect.context())
   const runs = Math.min(options.runs, engineRuns)
   let checked = 0
-  // fast-check draws and shrinks by promises.
+  // fast-check draws and shrinks through promises.
   const details = yield* Effect.promise(() =>
     fc.check(
       fc.asyncProperty(fromSpace(of.space), async (point) => {
@@ -128,7 +128,7 @@ const searchOnEngine = Effect.fnUntraced(function* (of: ModelSpace.Any, options:
     : ({ violation, path: details.counterexamplePath } satisfies Counterexample)
 })
 
-/** Small pictures: what a space that is made for examples is checked on. */
+/** Small pictures, with which a space that is made for examples is checked. */
 const small = {
   inputs: { image: { shape: [1, 28, 28], dtype: "float32" } },
   targets: { shape: [], dtype: "int32" },
@@ -169,7 +169,7 @@ export const verify = Command.make(
     const engineLayer = Device.layer(yield* Device.choose(device))
     const { checked, counterexample } = yield* Effect.scoped(
       Effect.gen(function* () {
-        // One that is not there is said before anything is looked at.
+        // A missing engine is reported before anything is checked.
         const services = yield* Layer.build(engineLayer)
         yield* Console.error(`checking ${format.plural(runs, "network")} …`)
         const { counterexample: pure, runs: checked } = yield* Effect.scoped(search(of, { runs, seed, path }))

@@ -31,7 +31,7 @@ const line = (event: ClusterWorker.WorkerEvent): string => {
   return `${trial}: ${result}, ${format.time(event.seconds)}`
 }
 
-/** What programs read of it. */
+/** The facts that programs read from an event. */
 const facts = (event: ClusterWorker.WorkerEvent): log.Facts => {
   if (event._tag === "Away") return { event: event._tag, problem: event.problem }
   if (event._tag === "Back") return { event: event._tag }

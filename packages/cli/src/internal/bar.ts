@@ -3,13 +3,13 @@ import { Presets, SingleBar } from "cli-progress"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** The width that there is for a line. */
+/** The width available for a line. */
 export const columns = (): number => (process.stderr.columns ?? 81) - 1
 
-/** Of the bar itself: what is beside it counts more. */
+/** The width of the bar itself: the text next to it matters more. */
 export const size = (): number => (columns() < 100 ? 12 : 24)
 
-/** A bar of this format, not yet started; it goes with the scope, and leaves nothing behind. */
+/** A bar with this format, not yet started; it disappears with the scope and leaves nothing behind. */
 export const make = (format: string): Effect.Effect<SingleBar, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(

@@ -1,4 +1,4 @@
-/** The best network of a search as files: what it is, its weights, and an ONNX model. */
+/** The best network of a search as files: its description, its weights, and an ONNX model. */
 import type { Dataset } from "@uninet/data"
 import { Format } from "@uninet/export"
 import type { GraphError } from "@uninet/graph"
@@ -20,7 +20,7 @@ import * as trained from "./trained.ts"
 
 const Measures = Schema.Record(Schema.String, Schema.Finite)
 
-/** What `best.json` holds. */
+/** The content of `best.json`. */
 export const Best = Schema.Struct({
   trial: Schema.Int,
   hash: Schema.String,
@@ -30,19 +30,19 @@ export const Best = Schema.Struct({
   skipBad: Schema.optionalKey(Schema.Boolean),
   costs: Schema.Record(Schema.String, Schema.Finite),
   reward: Schema.Finite,
-  /** Of how many trials it is the best. */
+  /** The number of trials among which it is the best. */
   of: Schema.optionalKey(Schema.Int),
-  /** Epochs of the last training. */
+  /** Epochs of the final training. */
   epochs: Schema.Finite,
   measures: Schema.Struct({
-    /** On the validation split, after a trial's short training and after the final one. */
+    /** On the validation split, after the trial's short training and after the final one. */
     search: Measures,
     validation: Measures,
     test: Measures
   }),
-  /** The examples that the weights in the files were trained on; they were tested with these, and chosen after a training on `train` alone. */
+  /** The examples that the weights in the files were trained on. These weights were tested; the network was chosen after a training on `train` alone. */
   trainedOn: Schema.Literals(["train", "train+validation"]),
-  /** In a line, for people. */
+  /** On one line, for people. */
   line: Schema.String,
   network: networks.Network
 })
@@ -50,7 +50,7 @@ export type Best = typeof Best.Type
 
 export type WriteError = GraphError | ModelSpace.Untrainable | Format.FormatError | CliFault
 
-/** Writes the files of the best network; `best.json` last, so that its being there says that the rest is. */
+/** Writes the files of the best network; `best.json` comes last, so if it exists, the others do. */
 export const write = Effect.fnUntraced(function* (
   folder: string,
   finished: Finals.Finished<unknown>,
@@ -91,7 +91,7 @@ export const write = Effect.fnUntraced(function* (
       seed: about.seed,
       dataset: about.data.name,
       trainedOn,
-      // These weights have learned the validation examples: the figure is of those that were chosen by it.
+      // These weights have learned the validation examples, so the figure belongs to the weights by which the network was chosen.
       ...(trainedOn === "train+validation"
         ? { [`validation ${decides}, trained on train`]: String(winner.evaluation.measures[decides]) }
         : { [`validation ${decides}`]: String(winner.evaluation.measures[decides]) }),
@@ -100,7 +100,7 @@ export const write = Effect.fnUntraced(function* (
   })
   const name = yield* runFolder.shown(folder)
   const remedy = `The journal is kept; make room, then go on with: ${command.uninet("search", "--resume", name)}`
-  // Between two networks there is none: what the files are is said by best.json.
+  // While one network replaces another, there is no best.json, because it describes the files.
   const before = yield* found(folder)
   if (before !== undefined && before.trial !== best.trial) {
     const fs = yield* FileSystem.FileSystem
@@ -117,7 +117,7 @@ export const write = Effect.fnUntraced(function* (
   return best
 })
 
-/** What the folder's `best.json` says; `undefined` where there is none that can be read. */
+/** The content of the folder's `best.json`; `undefined` if there is none that can be read. */
 export const found = (folder: string): Effect.Effect<Best | undefined, never, runFolder.Services> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -126,7 +126,7 @@ export const found = (folder: string): Effect.Effect<Best | undefined, never, ru
     return yield* Schema.decodeEffect(Schema.fromJsonString(Best))(text)
   }).pipe(Effect.orElseSucceed(() => undefined))
 
-/** The weights of a trial's network that the folder holds, if its best is that trial and the files are whole. */
+/** The weights of a trial's network from the folder, if its best is that trial and the files are complete. */
 export const weightsOf = (
   folder: string,
   trial: number

@@ -1,17 +1,18 @@
-/** A small chart for a terminal: how the best has grown, trial by trial. */
+/** A small chart for a terminal: how the best result has grown, trial by trial. */
 
 const eighths = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"]
 
 const label = (value: number) => String(Number(value.toPrecision(4)))
 
-/** Values spread over so many columns: the last of those that fall into one. */
+/** Values spread over this many columns: the last of those that fall into each. */
 const spread = (values: ReadonlyArray<number>, columns: number): ReadonlyArray<number> =>
   values.length <= columns
     ? values
     : Array.from({ length: columns }, (_, c) => values[Math.ceil(((c + 1) * values.length) / columns) - 1] ?? 0)
 
 /**
- * Lines of a chart of values that only rise, with the largest and the smallest beside it and how many there are below; none where there are fewer than two, or no room.
+ * The lines of a chart of values that only rise, labelled with the largest and smallest value at the side and the number of values below;
+ * none if there are fewer than two values, or no room.
  */
 export const lines = (values: ReadonlyArray<number>, columns: number, rows = 5): ReadonlyArray<string> => {
   const [low, high] = [values[0] ?? 0, values.at(-1) ?? 0]

@@ -1,4 +1,4 @@
-/** Classes go by their names: a network's numbers for them are those of the data that it was trained on. */
+/** Classes are matched by name: a network numbers them as in the data that it was trained on. */
 import { Dataset } from "@uninet/data"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -11,20 +11,21 @@ export const listed = (names: ReadonlyArray<string>): string =>
 
 const Names = Schema.fromJsonString(Schema.Array(Schema.String))
 
-/** The classes that a file of weights says it tells apart. */
+/** The classes that a file of weights names. */
 export const namesIn = (metadata: Readonly<Record<string, string>>): ReadonlyArray<string> | undefined =>
   Option.getOrUndefined(Schema.decodeUnknownOption(Names)(metadata["classes"]))
 
-/** A split whose labels are changed. */
+/** A split with changed labels. */
 const relabelled = (split: Dataset.Split, change: (labels: Dataset.Values) => Dataset.Values): Dataset.Split => ({
   ...split,
   targets: Effect.map(split.targets, change)
 })
 
 /**
- * The data set with a network's numbers for its classes: of the same names in another order, or of some of them, labels are changed.
+ * The data set with a network's numbering of classes: if its classes are in another order, or are only some of the network's, labels are
+ * changed.
  *
- * Fails where the data set has a class that the network does not know.
+ * Fails if the data set has a class that the network does not know.
  */
 export const asKnown = (
   names: ReadonlyArray<string> | undefined,

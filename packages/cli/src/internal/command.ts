@@ -1,29 +1,29 @@
-/** Commands that are printed to be pasted: begun the way this process was, every word quoted where a shell would make something else of it. */
+/** Commands that are printed for pasting: they start in the way this process was started, with every word quoted that a shell would otherwise change. */
 import { realpathSync } from "node:fs"
 import { delimiter, isAbsolute, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
 /** How a process was started. */
 export interface Start {
-  /** The script, as Node was given it, and Node itself with its own flags. */
+  /** The script as Node was given it, and Node itself with its own flags. */
   readonly script: string
   readonly node: string
   readonly flags: ReadonlyArray<string>
   readonly cwd: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly platform: NodeJS.Platform
-  /** The file that a path leads to, links followed; `undefined` where there is none. */
+  /** The file that a path leads to, with links resolved; `undefined` if there is none. */
   readonly real: (path: string) => string | undefined
 }
 
-/** A word as a shell takes it for itself: POSIX's, or that of Windows. */
+/** A word quoted so that a shell takes it literally: a POSIX shell, or that of Windows. */
 export const quoted = (word: string, platform: NodeJS.Platform = process.platform): string => {
   if (/^[\w@%+=:,./-]+$/.test(word) && (platform !== "win32" || !/%/.test(word))) return word
   if (platform === "win32") return `"${word.replaceAll('"', '\\"')}"`
   return `'${word.replaceAll("'", `'\\''`)}'`
 }
 
-/** The first file of this name on the search path. */
+/** The first file with this name on the search path. */
 const onPath = (name: string, { env, platform, real }: Start): string | undefined => {
   const names = platform === "win32" ? [`${name}.exe`, `${name}.cmd`, name] : [name]
   return (env["PATH"] ?? "")
@@ -32,7 +32,7 @@ const onPath = (name: string, { env, platform, real }: Start): string | undefine
     .find((found) => found !== undefined)
 }
 
-/** A path as it is shortest from the working folder. */
+/** The shortest form of a path, seen from the working folder. */
 const shortest = (path: string, cwd: string): string => {
   const below = relative(cwd, path)
   return below === "" || below.startsWith("..") || isAbsolute(below) ? path : below
@@ -41,11 +41,11 @@ const shortest = (path: string, cwd: string): string => {
 /** `pnpm/10.1.0 npm/? node/v24` */
 const agentOf = ({ env }: Start) => env["npm_config_user_agent"]?.split("/")[0] ?? "npm"
 
-/** The words that begin a command of `uninet`, given its own words: `npm start` knows one command only. */
+/** The words of a `uninet` command, from its own words: `npm start` knows only one command. */
 export const wordsOf = (start: Start, args: ReadonlyArray<string>): ReadonlyArray<string> => {
   const { cwd, env, flags, node, real, script } = start
   const event = env["npm_lifecycle_event"]
-  // Whoever has pnpm by npx has it there only.
+  // If pnpm was started through npx, it is available only through npx.
   const byNpx = env["npm_execpath"]?.includes("_npx") === true ? ["npx"] : []
   if (event === "npx") return ["npx", "uninet", ...args]
   if (event === "uninet") {
@@ -59,7 +59,7 @@ export const wordsOf = (start: Start, args: ReadonlyArray<string>): ReadonlyArra
   }
   const own = real(script)
   if (own !== undefined && own === onPath("uninet", start)) return ["uninet", ...args]
-  // Somebody else's program, such as a test's.
+  // Another program, such as a test's.
   if (own === undefined || !isOurs(own)) return ["uninet", ...args]
   const program = real(node) !== undefined && real(node) === onPath("node", start) ? "node" : node
   return [program, ...flags, shortest(script, cwd), ...args]
@@ -88,7 +88,7 @@ const ownStart = (): Start => ({
 })
 
 /**
- * A command of `uninet` as a person pastes it into the shell that this one was started from.
+ * A `uninet` command that can be pasted into the shell from which this process was started.
  *
  * @example
  * ```text

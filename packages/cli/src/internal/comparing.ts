@@ -3,13 +3,13 @@ import { Comparison } from "@uninet/search"
 import * as Result from "effect/Result"
 import { type CliFault, fault } from "./CliFault.ts"
 
-/** A search by its name, and which way its measures are better. */
+/** A search by its name, and the direction in which each of its measures is better. */
 export interface Measured {
   readonly name: string
   readonly measures: Readonly<Record<string, Comparison.By["direction"]>>
 }
 
-/** A measure that all have, or `reward`. Fails where one has it not, or where it is better the higher in some and the lower in others. */
+/** A measure that all runs have, or `reward`. Fails if one does not have it, or if higher is better in some and lower in others. */
 export const by = (wanted: string, runs: ReadonlyArray<Measured>): Result.Result<Comparison.By, CliFault> => {
   const directions = runs.map(({ measures }) => (wanted === "reward" ? "higher" : measures[wanted]))
   const lacking = runs[directions.findIndex((direction) => direction === undefined)]

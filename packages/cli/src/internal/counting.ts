@@ -1,17 +1,20 @@
-/** How far something is whose parts are counted: a bar on a terminal, a line now and then elsewhere. Written to standard error, so that results can be piped. */
+/**
+ * The progress of something whose parts are counted: a bar on a terminal, otherwise a line now and then. Written to standard error, so that
+ * results can be piped.
+ */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
 import * as log from "./log.ts"
 
-/** Hears how many of so many are done, in whatever unit. `said`: in place of these numbers. */
+/** Receives how many of how many are done, in any unit. `said`: text to show instead of these numbers. */
 export type Heard = (done: number, of: number, said?: string) => Effect.Effect<void>
 
-/** Between two lines, in milliseconds; what is over before that says nothing. */
+/** The time between two lines, in milliseconds; shorter work prints nothing. */
 const pause = 5000
 
-/** Follows one piece of work whose parts are such as "networks"; the bar is there as long as the scope. */
+/** Follows one piece of work with parts such as "networks"; the bar stays as long as the scope. */
 export const make = Effect.fnUntraced(function* (what: string): Effect.fn.Return<Heard, never, Scope.Scope> {
   const start = performance.now()
   const left = (done: number, of: number) => ((performance.now() - start) / 1000 / done) * (of - done)
@@ -39,7 +42,7 @@ export const make = Effect.fnUntraced(function* (what: string): Effect.fn.Return
     })
 })
 
-/** Follows examples that are told a few at a time; `doing` is said at once where there is no bar. */
+/** Follows examples that are reported a few at a time; if there is no bar, `doing` is printed at once. */
 export const examples = Effect.fnUntraced(function* (doing: string, of: number) {
   if (!log.isBar()) yield* log.say(`${doing} …`, { event: "Began" })
   const heard = yield* make(doing)

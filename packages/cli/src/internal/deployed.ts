@@ -1,4 +1,4 @@
-/** The best network of a search as it runs: measured where it was predicted for. */
+/** The best network of a search in use: measured on the device for which it was predicted. */
 import { Device, Load, Machine, Statistics, Stopwatch, Target } from "@uninet/latency"
 import * as Effect from "effect/Effect"
 import * as format from "./format.ts"
@@ -6,16 +6,19 @@ import * as format from "./format.ts"
 export interface Latency {
   /** Milliseconds. */
   readonly predicted: number
-  /** `null` where this is another machine than the device, or its ONNX Runtime another. */
+  /** `null` if this machine is not the device, or its ONNX Runtime is a different one. */
   readonly measured: Statistics.Interval | null
   readonly precision: "float32" | "int8"
   readonly target: Target.Target
   readonly processor: string
-  /** Cores that others had while it was measured. */
+  /** Cores that other programs used during the measurement. */
   readonly others: number
 }
 
-/** The latency of a search's best network: as it was predicted, and measured where that can be done here. `file`: as the device runs it, in floats or in eight bits. */
+/**
+ * The latency of a search's best network: the prediction, and a measurement where that is possible here. `file`: the form that the device
+ * runs, in floating point or in eight bits.
+ */
 export const latency = Effect.fnUntraced(function* <E, R>(
   device: Device.Device,
   costs: Readonly<Record<string, number>>,
@@ -42,7 +45,7 @@ export const latency = Effect.fnUntraced(function* <E, R>(
   return { ...told, measured: models[0]?.latency ?? null, others } satisfies Latency
 })
 
-/** It in a line. */
+/** The latency on one line. */
 export const print = ({ measured, others, precision, predicted, processor, target }: Latency): string => {
   const name = precision === "int8" ? "int8 latency" : "latency"
   return measured === null

@@ -9,7 +9,7 @@ import { existsSync } from "node:fs"
 import { platform } from "node:os"
 import { type CliFault, fault } from "./CliFault.ts"
 
-/** Threads count where the device is the processor. */
+/** Threads matter if the device is the CPU. */
 export interface Options {
   readonly threads?: number
 }
@@ -27,7 +27,7 @@ const engines = {
   "tfjs-cpu": () => Tfjs.cpu()
 } satisfies Record<string, (options: Options) => Layer.Layer<Runtime, DeviceUnavailable>>
 
-/** What can be computed with. */
+/** The devices. */
 export type Chosen = keyof typeof engines
 export const chosen = [
   "cpu",
@@ -41,18 +41,18 @@ export const chosen = [
   "tfjs-cpu"
 ] as const satisfies ReadonlyArray<Chosen>
 
-/** What can be asked for: `auto` is the fastest device that works here. */
+/** The values of the flag: `auto` is the fastest device that works here. */
 export const names = ["auto", ...chosen] as const
 export type Name = (typeof names)[number]
 
-/** `cpu` gives the same numbers on every machine of a kind, and few small networks are faster elsewhere. */
+/** `cpu` gives the same numbers on every machine of the same kind, and few small networks are faster elsewhere. */
 export const standard = "cpu" satisfies Chosen
 
 /** The engine on a device. */
 export const layer = (device: Chosen, options: Options = {}): Layer.Layer<Runtime, DeviceUnavailable> =>
   engines[device](options)
 
-/** Whether there is hardware for a device: a software driver would be slower than the processor itself. */
+/** Whether there is hardware for a device: a software driver would be slower than the CPU itself. */
 const hasHardware = (device: Chosen): boolean => {
   if (platform() !== "linux") return device === "webgpu"
   const nvidia = existsSync("/dev/nvidia0")
@@ -62,7 +62,7 @@ const hasHardware = (device: Chosen): boolean => {
 /** Devices in the order in which `auto` tries them. */
 const preferred = ["cuda", "webgpu", "tfjs-node-gpu"] as const satisfies ReadonlyArray<Chosen>
 
-/** The device to compute with. `auto` takes the first GPU that works, else the processor, and says on standard error which and why. */
+/** The device to compute with. `auto` takes the first GPU that works, otherwise the CPU, and says on standard error which one and why. */
 export const choose = Effect.fnUntraced(function* (name: Name): Effect.fn.Return<Chosen> {
   if (name !== "auto") return name
   const failures: Array<string> = []
@@ -79,7 +79,7 @@ export const choose = Effect.fnUntraced(function* (name: Name): Effect.fn.Return
   return standard
 })
 
-/** What is said of a device that fails; other errors are left to `otherwise`. */
+/** The message for a device that fails; other errors are left to `otherwise`. */
 export const orElse =
   <E extends { readonly _tag: string; readonly message: string }>(otherwise: (error: E) => CliFault) =>
   (error: E | DeviceUnavailable): CliFault =>

@@ -1,4 +1,4 @@
-/** What a plan searches: the space within its bounds, the strategy, what the journal knows them by; and what trains. */
+/** What a plan searches: the space within its bounds, the strategy, how the journal identifies them, and the trainer. */
 import { SearchStrategy, Strategies, type Strategy } from "@uninet/controller"
 import { Dataset } from "@uninet/data"
 import { Int8 } from "@uninet/export"
@@ -24,21 +24,25 @@ import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
 import * as teachers from "./teachers.ts"
 
-/** Data set, engine and trainer of a plan. */
+/** The data set, engine and trainer of a plan. */
 export const training = (plan: Plan) =>
   Effect.mapError(
     Layer.build(Setup.training(plan.config, plan.dataset, Device.layer(plan.device), { skipBad: plan.skipBad })),
     Device.orElse((error) => (error instanceof ConfigLayerFailed ? said(error) : at("--dataset")(error)))
   )
 
-/** The plan's strategy: a named one, or the config's own. It is begun here once, so that one that cannot search the domain says so before anything is written. */
+/**
+ * The plan's strategy: a named one, or the config's own. It is started here once, so that one that cannot search the domain reports this
+ * before anything is written.
+ */
 const strategyOf = Effect.fnUntraced(function* (
   { config, device, seed, strategy }: Plan,
   domain: Strategy.Domain<unknown>
 ) {
   const begun = (service: SearchStrategy["Service"]) =>
     Effect.as(Effect.scoped(service.start(domain, Prng.fromSeed(seed).split("strategy"))), service)
-  // A policy is so small that no other device is faster, and the same search proposes the same on all of them; what is to be the same on every machine is so with its proposals only.
+  // A policy is so small that no other device is faster, and with the CPU the same search makes the same proposals on every device. If
+  // results are to be the same on every machine, the proposals have to be, too.
   const engine = device === "portable" ? Device.layer(device) : OnnxRuntime.cpu()
   if (strategy !== null) {
     const services = yield* Layer.build(Layer.provide(Strategies.layer(strategy), engine))
@@ -59,7 +63,7 @@ const strategyOf = Effect.fnUntraced(function* (
   )
 })
 
-/** A MACs bound that nothing meets is told with what the smallest network has. */
+/** If no network meets a MACs bound, the message gives the MACs of the smallest one. */
 const reachable = Effect.fnUntraced(function* (of: ModelSpace.Any, flag: string, most: number) {
   const met = Constrained.make(of.space, ModelSpace.within<string>({ macs: { max: most } })(of))
   if (Result.isSuccess(met)) return
@@ -71,8 +75,8 @@ const reachable = Effect.fnUntraced(function* (of: ModelSpace.Any, flag: string,
 })
 
 /**
- * What is maximised, and the bound that goes with it. UniNet's space has a penalty by MACs, with its seed network's as the target, where nothing else is said; any other the measure
- * alone.
+ * What is maximised, and the bound that goes with it. UniNet's space has a penalty on MACs by default, with its seed network's MACs as the
+ * target; other spaces use the measure alone.
  */
 const rewardOf = Effect.fnUntraced(function* (plan: Plan, of: ModelSpace.Any) {
   const { config, most, reward, rewarded } = plan
@@ -90,7 +94,7 @@ const rewardOf = Effect.fnUntraced(function* (plan: Plan, of: ModelSpace.Any) {
   return { reward: by(Reward.mnas({ target })), most: limit, target }
 })
 
-/** A bound, an objective or a budget on a cost that the space has not. */
+/** Fails on a bound, an objective or a budget with a cost that the space does not have. */
 const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, also: ReadonlyArray<string> = []) => {
   const all = [...ModelSpace.costNames(of), ...also]
   const wrong = names.find((name) => !all.includes(name))
@@ -99,7 +103,7 @@ const known = (of: ModelSpace.Any, flag: string, names: ReadonlyArray<string>, a
     : usage(`${flag}: the space ${of.name} has no ${wrong}. Give one of ${all.join(", ")}.`)
 }
 
-/** What a device file says, which is of the space at hand. */
+/** The content of a device file, which has to be for this space. */
 const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Pick<Plan, "deviceFile">, of: ModelSpace.Any) {
   if (deviceFile === undefined) return undefined
   const name = yield* runFolder.shown(deviceFile)
@@ -112,13 +116,13 @@ const deviceOf = Effect.fnUntraced(function* ({ deviceFile }: Pick<Plan, "device
   return device
 })
 
-/** The space with the latencies of a device file, where one is given. */
+/** The space with the latencies from a device file, if one is given. */
 export const measured = Effect.fnUntraced(function* (of: ModelSpace.Any, deviceFile: string | undefined) {
   const device = yield* deviceOf({ deviceFile }, of)
   return device === undefined ? of : Measures.add(of, [Machine.costOf(device)], device)
 })
 
-/** The space of a plan, with what it names of what is measured on a device; and that device. */
+/** The space of a plan, with the costs that the plan names and that are measured on a device; and that device. */
 const spaceOf = Effect.fnUntraced(function* (plan: Plan) {
   const own = yield* Effect.mapError(Setup.space(spaces.known)(plan.space), at("--space"))
   const device = yield* deviceOf(plan, own)
@@ -139,14 +143,17 @@ const spaceOf = Effect.fnUntraced(function* (plan: Plan) {
   return { of: isInEightBits(plan) ? ModelSpace.withTask(Int8.beside(of.task))(of) : of, device }
 })
 
-/** The plan with the recipe that its space's task can follow, where none was asked for. */
+/** The plan with a recipe that suits its space's task, if none was asked for. */
 export const fitted = Effect.fnUntraced(function* (plan: Plan) {
   if (!plan.recipeFits) return plan
   const { task } = (yield* spaceOf(plan)).of
   return { ...plan, recipe: Recipe.forTask(task)(plan.recipe) }
 })
 
-/** Checks that a network can be trained by a plan's recipe on the data at hand, so that not every training says it anew, and gives its teacher's digest. `whose`: the recipe, in words. */
+/**
+ * Checks that a network can be trained on this data with a plan's recipe, so that this is not reported by every training, and returns its
+ * teacher's digest. `whose`: the recipe, in words.
+ */
 export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point: unknown, plan: Plan, whose: string) {
   const dataset = yield* Dataset.Dataset
   if (plan.recipe.batch > dataset.train.size)
@@ -172,7 +179,7 @@ export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point:
   return (yield* Effect.mapError(Effect.fromResult(checked), at(`the teacher ${teacher.name}`)))?.digest
 })
 
-/** Checks the plan against the space and the data set before anything is trained. `given`: the one network that is trained by it, where nothing is searched. */
+/** Checks the plan against the space and the data set before anything is trained. `given`: the one network to train, if nothing is searched. */
 export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Option<unknown> = Option.none()) {
   const dataset = yield* Dataset.Dataset
   const { device, of } = yield* spaceOf(plan)
@@ -212,7 +219,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
 
   const { most, reward, target } = yield* rewardOf(plan, of)
   const { macs: own } = plan.within
-  // Whatever is asked for twice, the tighter holds.
+  // If a bound is given twice, the tighter one applies.
   const bound = most === undefined ? own : { ...own, max: Math.min(most, own?.max ?? Number.POSITIVE_INFINITY) }
   const within = { ...plan.within, ...(bound === undefined ? {} : { macs: bound }) }
   const constraints = ModelSpace.within<string>(within)(of)
@@ -228,7 +235,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
     ...(taughtBy === undefined ? {} : { teacher: taughtBy }),
     code: plan.config?.version ?? null
   }
-  /** Of a whole training: the backward pass takes twice the forward's. */
+  /** For a complete training: the backward pass takes twice as long as the forward pass. */
   const macsOf = ({ macs = 0 }: Readonly<Record<string, number>>) =>
     3 * macs * Recipe.examplesOf(dataset.train.size)(plan.recipe) * plan.recipe.epochs
   /** The bounds in words. */
@@ -248,7 +255,7 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
     bounds,
     reward,
     target,
-    /** The digest of whom its networks learn from; `undefined` for nobody. */
+    /** The digest of the teacher of its networks; `undefined` for none. */
     taughtBy,
     settings,
     services

@@ -1,4 +1,4 @@
-/** `uninet search --dry-run`: what would be searched, and about how long it takes, by a few training steps. */
+/** `uninet search --dry-run`: what would be searched, and about how long it would take, estimated from a few training steps. */
 import { Dataset } from "@uninet/data"
 import { ModelSpace, Recipe } from "@uninet/model-space"
 import { Fidelity } from "@uninet/search"
@@ -14,14 +14,14 @@ import * as machines from "./machines.ts"
 import type { Plan } from "./plan.ts"
 import * as teachers from "./teachers.ts"
 
-/** Networks that are timed, and steps of each after the first, which includes the compilation. */
+/** How many networks are timed, and the steps of each after the first, which includes compilation. */
 const networks = 3
 const steps = 12
 
 const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
-/** Seconds of trainings of some networks within the bounds, on one worker: until the first step, and of an epoch by a recipe. */
+/** The training time in seconds of some networks within the bounds, on one worker: until the first step, and per epoch for a recipe. */
 export const calibrate = Effect.fnUntraced(function* (
   { recipe, seed, teacher: named }: Pick<Plan, "recipe" | "seed" | "teacher">,
   of: ModelSpace.Any,
@@ -30,7 +30,7 @@ export const calibrate = Effect.fnUntraced(function* (
   const trainer = yield* Trainer
   const { train, validation } = yield* Dataset.Dataset
   const prng = Prng.fromSeed(seed).split("dry run")
-  // Without the logits that are not there yet.
+  // Without the logits, which do not exist yet.
   const teacher = named === undefined ? {} : { teacher: yield* teachers.network(named.file, "the teacher") }
   const trainings: Array<{ readonly compile: number; readonly example: number }> = []
   for (let i = 0; i < networks; i++) {
@@ -40,7 +40,7 @@ export const calibrate = Effect.fnUntraced(function* (
     const own = { ...recipe, ...said, epochs: recipe.epochs }
     const began = performance.now()
     const at: Array<number> = []
-    // Timed as each step ends: the stream hands on several at once.
+    // Timed when each step ends, because the stream passes on several at once.
     const onEvent = ({ _tag }: TrainEvent.TrainEvent) =>
       Effect.sync(() => {
         if (_tag === "Step") at.push(performance.now())
@@ -62,19 +62,19 @@ export const calibrate = Effect.fnUntraced(function* (
   const example = mean(({ example }) => example)
   return {
     compile: mean(({ compile }) => compile),
-    /** Validation goes forwards only: a third of a step's work. */
+    /** Validation is forward only: a third of a step's work. */
     epochBy: (recipe: Pick<Plan["recipe"], "examples">) =>
       example * (Recipe.examplesOf(train.size)(recipe) + validation.size / 3)
   }
 })
 
-/** A share, and how far it may be off where that shows: `0.3%`, `12.5% ± 0.4%`, `2.1e-4% ± 3.0e-5%`. */
+/** A share, and its uncertainty if that is visible: `0.3%`, `12.5% ± 0.4%`, `2.1e-4% ± 3.0e-5%`. */
 const percent = (share: number, off: number) => {
   const shown = (value: number) => (share >= 0.001 ? format.percent(value, 1) : `${(100 * value).toExponential(1)}%`)
   return off === 0 || (share >= 0.001 && off < 0.0005) ? shown(share) : `${shown(share)} ± ${shown(off)}`
 }
 
-/** Says it, and writes nothing. */
+/** Prints it, and writes nothing. */
 export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
   const { fidelity, finalEpochs, finalists, recipe, trials } = plan
   const dataset = yield* Dataset.Dataset
@@ -84,7 +84,7 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
     Constrained.feasibleShare(Prng.fromSeed(plan.seed).split("share"))(constrained)
   )
   const workers = Math.min(plan.workers, trials, plan.ahead)
-  // Workers beyond the cores are no help.
+  // More workers than cores do not help.
   const beside = Math.min(workers, availableParallelism())
   for (const line of machines.idle(Math.min(plan.workers, trials), plan.ahead)) yield* Console.error(`note: ${line}`)
   if (!plan.own.includes("evaluator")) yield* Console.error("timing a few training steps …")

@@ -1,6 +1,6 @@
 /**
- * Training steps of a small network on one device, for a process of its own, so that a driver that crashes or hangs takes nothing along: prints what came of
- * it as the last line of its standard output.
+ * Training steps of a small network on one device, run in a separate process, so that a driver that crashes or hangs does not affect
+ * anything else. Prints the outcome as the last line of its standard output.
  */
 import { Classification, Recipe } from "@uninet/model-space"
 import { Runtime } from "@uninet/runtime"
@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Device from "./device.ts"
 
-/** What came of it. */
+/** The outcome. */
 export const Outcome = Schema.TaggedUnion({
   /** The losses of the steps, and how long the last one took. */
   Ran: { engine: Schema.String, losses: Schema.Array(Schema.Finite), seconds: Schema.Finite },
@@ -21,7 +21,7 @@ export type Outcome = typeof Outcome.Type
 
 export const OutcomeText = Schema.fromJsonString(Outcome)
 
-/** A convolution and an attention: what a network of the space is made of. */
+/** A convolution and an attention: the operators that networks of the space are made of. */
 const architecture: Architecture.Architecture = {
   image: { channels: 1, height: 12, width: 12 },
   classes: 4,
@@ -78,6 +78,6 @@ const on = (device: string): Effect.Effect<Outcome> => {
   )
 }
 
-// As a program only: the doctor imports the schema.
+// Only as a program: the doctor imports the schema.
 if (process.argv[1] === import.meta.filename && process.argv[2] !== undefined)
   console.log(Schema.encodeSync(OutcomeText)(await Effect.runPromise(on(process.argv[2]))))

@@ -1,6 +1,6 @@
 /**
- * The searches and trainings of an experiment: each arm and seed is a folder with the journal of its search, as `uninet search` leaves it, and `again/` with the journal of what was trained again.
- * What there is to do, and every figure, is read from these journals.
+ * The searches and trainings of an experiment. Each arm and seed has a folder with the journal of its search, as `uninet search` leaves it,
+ * and `again/` with the journal of the retraining. What is left to do, and every figure, is read from these journals.
  */
 import { Dataset } from "@uninet/data"
 import { ModelSpace, Recipe } from "@uninet/model-space"
@@ -40,25 +40,25 @@ import * as spaces from "./spaces.ts"
 import * as teachers from "./teachers.ts"
 import * as training from "./training.ts"
 
-/** What trains: where it runs, and how many at a time. */
+/** The device that trains, where it runs, and how many trainings run at a time. */
 export interface Machine {
   readonly workers: number
   readonly device: Device.Chosen
-  /** Whether it may be gone on with under other data, software, engines and kinds of machines. */
+  /** Whether it may be continued with other data, software, engines and kinds of machines. */
   readonly allowMixed?: boolean
   /** Evaluates the trials of a plan. Default: worker processes. */
   readonly evaluator?: (plan: plans.Plan, of: ModelSpace.Any) => Layer.Layer<Evaluator.Evaluator>
 }
 
-/** The journal of what was trained again, below the arm's folder. */
+/** The folder of the retraining's journal, inside the arm's folder. */
 export const again = "again"
 
 type Phase = "search" | "retrain"
 
-/** More trials than any budget of MACs or time pays for. */
+/** More trials than any budget of MACs or time allows. */
 const endless = 1_000_000
 
-/** The plan of an arm's search, or of what is trained again of it: that of `uninet search` with the same fields. */
+/** The plan of an arm's search or retraining: the plan of `uninet search` with the same fields. */
 const planOf = Effect.fnUntraced(function* (
   { experiment, path }: Experiment.Loaded,
   name: string,
@@ -72,7 +72,7 @@ const planOf = Effect.fnUntraced(function* (
   const arm = experiment.arms[name] ?? {}
   const beside = dirname(resolve(path))
   const { budget = {}, retrain } = experiment
-  // Of a given network there are no trials.
+  // A given network has no trials.
   const recipe = yield* Effect.fromResult(
     Experiment.recipeOf(name, arm.network === undefined ? phase : "retrain")(experiment)
   )
@@ -95,7 +95,7 @@ const planOf = Effect.fnUntraced(function* (
     deviceFile: deviceFile === undefined ? undefined : resolve(beside, deviceFile),
     ...(teacher === undefined ? {} : { teacher: { file: resolve(beside, teacher) } }),
     space: given?.source ?? (arm.only === undefined ? source : { ...source, only: arm.only }),
-    // Of a given network nothing is proposed.
+    // With a given network nothing is proposed.
     strategy: given === undefined ? (arm.strategy ?? experiment.strategy) : "random",
     dataset: yield* plans.datasetNamed(experiment.dataset, beside),
     skipBad: false,
@@ -128,7 +128,7 @@ const planOf = Effect.fnUntraced(function* (
   return { plan, given }
 })
 
-/** The plan by which the data set is read, which all arms have. */
+/** The plan by which the data set is read, which is the same for all arms. */
 export const dataPlan = (loaded: Experiment.Loaded, machine: Machine, folder: string) =>
   Effect.map(
     planOf(loaded, Object.keys(loaded.experiment.arms)[0] ?? "", { folder, machine, phase: "search", seed: "0" }),
@@ -137,19 +137,19 @@ export const dataPlan = (loaded: Experiment.Loaded, machine: Machine, folder: st
 
 type Domain = Effect.Success<ReturnType<typeof domain.make>>
 
-/** An arm as it was found fit to be one. */
+/** An arm that has passed all checks. */
 export interface Arm {
   readonly name: string
   readonly plan: plans.Plan
   readonly again: plans.Plan
   readonly domain: Domain
-  /** The digest of whom what is trained again learns from; `undefined` for nobody. */
+  /** The digest of the retraining's teacher; `undefined` for none. */
   readonly taughtBy: string | undefined
-  /** The given network's point, or that there is none. */
+  /** The given network's point, if there is one. */
   readonly point: Option.Option<unknown>
 }
 
-/** A search's or a training's, in one arm with one seed. */
+/** A search or training in one arm with one seed. */
 export interface Unit {
   readonly arm: Arm
   readonly seed: string
@@ -159,10 +159,10 @@ export interface Unit {
 const inArm =
   (name: string) =>
   <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
-    // What a search is told by a flag, an arm is told by a field.
+    // Where a search names a flag, an arm names a field.
     Effect.mapError(self, (error) => fault(`the arm ${name}: ${said(error).message.replace(/^--([\w-]+: )?/, "")}`))
 
-/** Why an arm cannot use up the budget that all have, where that can be seen beforehand. */
+/** Why an arm cannot use up the budget that all arms have, if that can be known in advance. */
 const shortOf = (
   { budget = {}, epochs }: Experiment.Experiment,
   { of, within }: Domain,
@@ -185,7 +185,7 @@ const shortOf = (
     : undefined
 }
 
-/** A given network beside the bounds of all arms. */
+/** Why a given network is outside the bounds of all arms. */
 const beyond = (
   experiment: Experiment.Experiment,
   name: string,
@@ -202,7 +202,7 @@ const beyond = (
     return undefined
   })
 
-/** A plan with the place of its teacher's logits. */
+/** A plan with the location of its teacher's logits. */
 const taught = Effect.fnUntraced(function* (plan: plans.Plan, digest: string | undefined, folder: string) {
   const { recipe, teacher } = plan
   return teacher === undefined || digest === undefined
@@ -210,7 +210,7 @@ const taught = Effect.fnUntraced(function* (plan: plans.Plan, digest: string | u
     : { ...plan, teacher: yield* teachers.place(teacher.file, { digest, folder, recipe }) }
 })
 
-/** All arms, each seen to be able to run and to be held against the others. Nothing is written. */
+/** All arms, after checking that each can run and can be compared with the others. Nothing is written. */
 export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, machine: Machine, folder: string) {
   const { experiment } = loaded
   const dataset = yield* Dataset.Dataset
@@ -229,7 +229,7 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
           const short = shortOf(experiment, made, Recipe.examplesOf(dataset.train.size)(plan.recipe))
           if (short !== undefined)
             return yield* fault(`${short}. Give an arm that can use the budget up, or a smaller one.`)
-          // Now, and not when the search is over.
+          // Checked now rather than after the search.
           taughtBy = yield* domain.trainable(
             of,
             Space.seedPoint(of.space),
@@ -266,7 +266,7 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
   return found
 })
 
-/** Every search and everything that is trained again, arm by arm of each seed, so that all arms come as far at any moment. */
+/** Every search and retraining, for each seed arm by arm, so that all arms progress equally. */
 export const unitsOf = (
   { seeds }: Experiment.Experiment,
   all: ReadonlyArray<Arm>,
@@ -276,7 +276,7 @@ export const unitsOf = (
 
 type Services = Trainer | Dataset.Dataset | Runtime | runFolder.Services | Scope.Scope
 
-/** What trials are evaluated with, no more at a time than there are workers for all. */
+/** The evaluator of the trials, limited to the number of workers for everything. */
 const evaluatorOf = Effect.fnUntraced(function* (
   { device, evaluator, workers }: Machine,
   plan: plans.Plan,
@@ -316,16 +316,16 @@ const journalOf = (folder: string, { allowMixed = false }: Machine) =>
     })
   )
 
-/** What workers have to agree in. */
+/** What workers have to agree on. */
 const agreed = ({ machine: { allowMixed = false }, surroundings }: Running) => (allowMixed ? {} : { surroundings })
 
-/** Seconds of training that a search's journal has. */
+/** The seconds of training in a search's journal. */
 const secondsIn = (journal: Journal.Journal["Service"]) =>
   Effect.map(journal.trainings?.() ?? Effect.succeed([]), (trainings) =>
     trainings.reduce((sum, { begun, ended }) => sum + (ended - begun) / 1000, 0)
   )
 
-/** What runs a unit's trainings with. */
+/** What a unit's trainings run with. */
 interface Running {
   readonly experiment: Experiment.Experiment
   readonly machine: Machine
@@ -334,10 +334,10 @@ interface Running {
   readonly display: Display
 }
 
-/** Under what a journal is gone on with; nothing where nothing is trained for it any more, so that it keeps what it has. */
+/** The surroundings under which a journal is continued; nothing if no training is left to do, so that it keeps those it has. */
 type Now = Partial<Pick<Running, "surroundings">>
 
-/** Searches, or goes on with the search, and gives the best. */
+/** Runs or resumes the search, and returns the best network. */
 const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, running: Running, now: Now) {
   const { budget = {} } = running.experiment
   const { macsOf, of, reward, services, settings, within } = arm.domain
@@ -401,7 +401,7 @@ export const candidateOf = (
     outcome: { _tag: "Scored", evaluation: { measures: {}, epochs: null }, reward: 0 }
   }))
 
-/** Trains the network again from every fresh seed, and tests each training once. */
+/** Trains the network again with every fresh seed, and tests each training once. */
 const retrained = Effect.fnUntraced(function* (
   { arm, folder, seed }: Unit,
   running: Running,
@@ -449,7 +449,7 @@ const retrained = Effect.fnUntraced(function* (
     left,
     (i) =>
       Finals.run(of, {
-        // The seed of a training has its number in it: the same in every arm.
+        // The seed of a training contains its number: the same in every arm.
         candidates: [{ ...best, trial: i }],
         epochs: retrain.epochs,
         seed,
@@ -462,7 +462,7 @@ const retrained = Effect.fnUntraced(function* (
   yield* Effect.ignore((yield* FileSystem.FileSystem).remove(join(below, runFolder.checkpoints), { recursive: true }))
 }, Effect.scoped)
 
-/** Runs everything that the journals do not have yet. `onUnit`: after each unit. */
+/** Runs everything that the journals do not have yet. `onUnit`: called after each unit. */
 export const run = Effect.fnUntraced(function* <E, R>(
   experiment: Experiment.Experiment,
   units: ReadonlyArray<Unit>,
@@ -474,7 +474,7 @@ export const run = Effect.fnUntraced(function* <E, R>(
   const oneAtATime = yield* Semaphore.make(1)
   const surroundings = yield* Effect.mapError(Surroundings.here, said)
   const running = { experiment, machine, slots, surroundings, display }
-  // One experiment is one mixture: whatever is still to be trained has to fit all that there is, unless it need not.
+  // An experiment as a whole is mixed or not: unless mixing is allowed, everything still to be trained has to match everything there is.
   const begun = yield* Effect.forEach(units, stand)
   const isFinished = begun.every((stood) => isWhole(experiment, stood))
   const mayBeOld = isFinished || machine.allowMixed === true
@@ -487,30 +487,30 @@ export const run = Effect.fnUntraced(function* <E, R>(
     return Effect.gen(function* () {
       const best = yield* Option.match(unit.arm.point, {
         onSome: (point) => candidateOf(unit.arm.domain.of, point),
-        // What was trained again was found.
+        // What was trained again had been found.
         onNone: () => searched(unit, running, now(stood.again !== undefined))
       })
       yield* retrained(unit, running, best, now(isWhole(experiment, stood)))
     }).pipe(inArm(unit.arm.name), Effect.andThen(oneAtATime.withPermits(1)(onUnit)))
   }
-  // Workers that a search leaves idle at its end are the next one's.
+  // Workers that a search leaves idle at its end are used by the next one.
   const beside = machine.workers > 1 ? 1 + Math.ceil(machine.workers / experiment.ahead) : 1
   yield* Effect.forEach(begun, one, { concurrency: beside, discard: true })
 })
 
-/** What a journal of a unit has. */
+/** What a unit's journal holds. */
 export interface Recorded extends Journal.Read {
   readonly trainings: ReadonlyArray<Journal.Trained>
 }
 
-/** What the journals of a unit have: of the search, and of what was trained again. */
+/** What the journals of a unit hold: the search's and the retraining's. */
 export interface Stood {
   readonly unit: Unit
   readonly search: Recorded | undefined
   readonly again: Recorded | undefined
 }
 
-/** Whether everything of a unit was trained and tested. */
+/** Whether everything in a unit has been trained and tested. */
 const isWhole = ({ retrain }: Experiment.Experiment, { again }: Stood) =>
   (again?.entries ?? []).filter(({ entry }) => entry._tag === "Tested").length >= retrain.seeds
 
@@ -525,7 +525,7 @@ const opened = Effect.fnUntraced(function* (folder: string) {
   } satisfies Recorded
 }, Effect.scoped)
 
-/** Reads them, whoever writes to them. */
+/** Reads them, even while another process is writing to them. */
 export const stand = (unit: Unit): Effect.Effect<Stood, CliFault, runFolder.Services> =>
   Effect.all({ search: opened(unit.folder), again: opened(join(unit.folder, again)) }).pipe(
     Effect.mapBoth({ onFailure: said, onSuccess: (found) => ({ unit, ...found }) })

@@ -1,4 +1,4 @@
-/** `uninet experiment --dry-run`: what would be trained, and about how long it takes, by a few training steps of every arm. */
+/** `uninet experiment --dry-run`: what would be trained, and about how long it would take, estimated from a few training steps of every arm. */
 import { Dataset } from "@uninet/data"
 import type { Experiment } from "@uninet/search"
 import { Constrained, Space } from "@uninet/search-space"
@@ -10,7 +10,7 @@ import * as dry from "./dry.ts"
 import type { Arm, Machine } from "./experiment.ts"
 import * as format from "./format.ts"
 
-/** Trials of a search, as far as its budget tells: by MACs of the space's seed point. */
+/** The trials of a search, as far as its budget tells: for MACs, by those of the space's seed point. */
 const trialsOf = ({ budget = {} }: Experiment.Experiment, { domain }: Arm, seconds: number): number => {
   if (budget.trials !== undefined) return budget.trials
   if (budget.seconds !== undefined) return Math.ceil(budget.seconds / seconds)
@@ -19,7 +19,7 @@ const trialsOf = ({ budget = {} }: Experiment.Experiment, { domain }: Arm, secon
   return Math.ceil((budget.macs ?? 0) / Math.max(1, macs))
 }
 
-/** Says it, and writes nothing. */
+/** Prints it, and writes nothing. */
 export const run = Effect.fnUntraced(function* (
   experiment: Experiment.Experiment,
   arms: ReadonlyArray<Arm>,
@@ -28,7 +28,7 @@ export const run = Effect.fnUntraced(function* (
 ) {
   const dataset = yield* Dataset.Dataset
   const { retrain, seeds } = experiment
-  // Workers beyond the cores are no help.
+  // More workers than cores do not help.
   const beside = Math.min(workers, availableParallelism())
   yield* Console.error("timing a few training steps of every arm …")
   const timed = yield* Effect.forEach(arms, (arm) =>

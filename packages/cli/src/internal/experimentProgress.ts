@@ -1,4 +1,4 @@
-/** How an experiment is going: a bar on a terminal, a line now and then elsewhere. Written to standard error, so that results can be piped. */
+/** The progress of an experiment: a bar on a terminal, otherwise a line now and then. Written to standard error, so that results can be piped. */
 import type { Experiment, Search } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -6,7 +6,7 @@ import * as Bar from "./bar.ts"
 import * as format from "./format.ts"
 import * as log from "./log.ts"
 
-/** An arm and a seed of its searches. */
+/** An arm, and a seed of its searches. */
 export interface Which {
   readonly arm: string
   readonly seed: string
@@ -20,16 +20,16 @@ export interface Used {
 }
 
 export interface Display {
-  /** A search begins that has used so much already: who follows its events. */
+  /** Called when a search begins that has already used this much; returns a function that follows its events. */
   readonly search: (
     which: Which,
     before: Used
   ) => (event: Search.SearchEvent<unknown>, used: Pick<Used, "seconds" | "macs">) => Effect.Effect<void>
-  /** What is trained again begins, with so many that are done already: who is told how far each is. */
+  /** Called when a retraining begins with this many trainings already done; returns a function that is told how far each is. */
   readonly retrain: (which: Which, before: number) => (training: number, done: number) => Effect.Effect<void>
 }
 
-/** Of how much of what the share of a search is told. */
+/** The budget, and its kind, of which a search's share is reported. */
 const budgetOf = ({ budget = {} }: Experiment.Experiment): readonly [keyof Used, number] =>
   budget.macs !== undefined
     ? ["macs", budget.macs]
@@ -37,20 +37,20 @@ const budgetOf = ({ budget = {} }: Experiment.Experiment): readonly [keyof Used,
       ? ["seconds", budget.seconds]
       : ["trials", budget.trials ?? 1]
 
-/** Trials that a search by time or MACs is taken to have, to say how long all takes. */
+/** The number of trials assumed for a search with a time or MACs budget, for estimating the total time. */
 const guess = 32
 
 /** Milliseconds between two lines. */
 const pause = 10_000
 
-/** A part of the work: how far it was when this process began with it, and is. */
+/** A part of the work: how far it was when this process started on it, and how far it is now. */
 interface Part {
   readonly weight: number
   readonly before: number
   done: number
 }
 
-/** A display of an experiment with so many searches. */
+/** A display for an experiment with this many searches. */
 export const make = Effect.fnUntraced(function* (
   experiment: Experiment.Experiment,
   searches: number,
@@ -66,7 +66,7 @@ export const make = Effect.fnUntraced(function* (
   const parts = new Map<string, Part>()
   const started = performance.now()
   const sum = (of: (part: Part) => number) => [...parts.values()].reduce((all, part) => all + part.weight * of(part), 0)
-  /** Seconds, once enough is done to tell. */
+  /** Seconds left, once enough is done to tell. */
   const left = () => {
     const [done, own] = [sum(({ done }) => done), sum(({ before, done }) => done - before)]
     return own < 0.005 * whole ? null : ((performance.now() - started) / 1000 / own) * (whole - done)

@@ -1,4 +1,4 @@
-/** What a compiler made of a program, as tables. */
+/** A compiler's result for a program, as tables. */
 import type { Explain, Lowering } from "@uninet/onnx"
 import type { Explain as Measured } from "@uninet/runtime"
 import * as Arr from "effect/Array"
@@ -20,7 +20,7 @@ export const tallied = (counts: Readonly<Record<string, number>>): string =>
     .map(([kind, n]) => `${n} ${kind}`)
     .join(", ")
 
-/** Milliseconds, and how many times the limit they are. */
+/** Milliseconds, and their ratio to the limit. */
 export const timed = (
   milliseconds: number,
   macs: number,
@@ -40,7 +40,7 @@ export const ofRewrites = ({ predicted, rewrites }: Explain.Explained): string =
     )
     .join("\n")
 
-/** Which form each kind of op has, and what was refused. */
+/** The form chosen for each kind of op, and what was refused. */
 export const ofForms = ({ conversions, forms, refused }: Explain.Explained): string =>
   [
     table(
@@ -75,7 +75,7 @@ export const ofNodes = ({ nodes }: Explain.Explained): string =>
     })
   )
 
-/** What is held at the fullest moment. */
+/** What is in memory at the peak. */
 export const ofMemory = ({ memory: { at, held, operators, peak } }: Explain.Explained): string =>
   [
     `results in use: at most ${format.count(peak)}B, after operator ${at} of ${operators}`,
@@ -87,7 +87,7 @@ export const ofMemory = ({ memory: { at, held, operators, peak } }: Explain.Expl
     )
   ].join("\n")
 
-/** Milliseconds by op, beside its limit and the plain form's. */
+/** Milliseconds by op, next to its limit and the plain form's. */
 export const ofMeasured = ({ kinds, limits }: Measured.Measurement): string => {
   const sum = (of: (row: Measured.Measured) => number) => kinds.reduce((total, row) => total + of(row), 0)
   const row = (one: Measured.Measured) => [

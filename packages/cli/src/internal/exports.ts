@@ -1,4 +1,4 @@
-/** A trained network with the card that goes with its files. */
+/** A trained network with the card that goes into its files. */
 import { type Dataset, ImageFolder } from "@uninet/data"
 import { Card, type Trained } from "@uninet/export"
 import type { GraphError } from "@uninet/graph"
@@ -10,7 +10,7 @@ import * as networks from "./networks.ts"
 
 const average = (values: ReadonlyArray<number>) => values.reduce((a, b) => a + b, 0) / values.length
 
-/** How pictures are normalised where nothing says it: as ImageNet's. */
+/** The picture of a card; if nothing says how it is normalised, as in ImageNet. */
 const picture = ({ inputs }: Model.Model, data: Dataset.DatasetShape | undefined): Card.Picture | null => {
   const { image } = inputs
   if (image?.shape.length !== 3 || image.dtype !== "float32") return null
@@ -25,7 +25,7 @@ const picture = ({ inputs }: Model.Model, data: Dataset.DatasetShape | undefined
   }
 }
 
-/** The network with its weights. What the weights' own metadata do not say, the data set does. */
+/** The network with its weights. What the weights' own metadata do not say comes from the data set. */
 export const trained = Effect.fnUntraced(function* (
   found: networks.Found,
   weights: Weights.Weights,
@@ -48,7 +48,7 @@ export const trained = Effect.fnUntraced(function* (
     picture: picture(model, data),
     provenance: {}
   }
-  // What is known of the network itself goes before what a file says of it.
+  // What is known of the network itself overrides what a file says about it.
   const own = ["network", "line", "inputs", "outputs", "task"] as const
   const base = Card.toMetadata(otherwise)
   const told = { ...base, ...metadata, ...Object.fromEntries(own.map((key) => [key, base[key] ?? ""])) }

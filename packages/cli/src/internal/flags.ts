@@ -1,10 +1,10 @@
-/** Flags that several commands have, with what is allowed said in words. */
+/** Flags that several commands share, with the allowed values described in words. */
 import { Units } from "@uninet/search"
 import * as Option from "effect/Option"
 import { Flag } from "effect/cli"
 import * as Device from "./device.ts"
 
-/** What is asked for in numbers that somebody means. */
+/** The largest number that anyone would ask for. */
 const mostOfAnything = 1_000_000_000
 
 /** A whole number of at least `least`, and at most what makes sense. */
@@ -20,26 +20,26 @@ export const whole = (name: string, least = 1, most = mostOfAnything): Flag.Flag
     )
   )
 
-/** Examples of a batch: more are not held in memory, whatever they are. */
+/** Examples per batch: larger ones are not held in memory, whatever the examples are. */
 export const batch: Flag.Flag<number> = whole("batch", 1, 1_048_576)
 
-/** Training processes of one thread each. Whoever thinks of cores need not know which of the two a command has. */
+/** Training processes with one thread each. With the alias, users who think in cores need not know which of the two a command has. */
 export const workers: Flag.Flag<number> = whole("workers", 1, 1024).pipe(Flag.withAlias("threads"))
 
 /** Threads of an engine. */
 export const threads: Flag.Flag<number> = whole("threads", 1, 1024).pipe(Flag.withAlias("workers"))
 
-/** Edge of pictures, in pixels. */
+/** Edge length of pictures, in pixels. */
 export const image: Flag.Flag<number> = whole("image", 1, 16_384).pipe(Flag.withAlias("size"))
 
-/** A text that is a quantity, with what is said where it is none. */
+/** Text for a quantity, with the message if it is not one. */
 const quantity = (name: string, metavar: string, parse: (text: string) => Option.Option<number>, expected: string) =>
   Flag.String(name).pipe(
     Flag.withMetavar(metavar),
     Flag.filterMap(parse, () => expected)
   )
 
-/** A share, neither nothing nor all. */
+/** A share, strictly between 0 and 1. */
 export const share = (name: string): Flag.Flag<number> =>
   quantity(
     name,
@@ -65,7 +65,7 @@ export const bytes = (name: string): Flag.Flag<number> => quantity(name, "n", Un
 export const seconds = (name: string): Flag.Flag<number> =>
   quantity(name, "time", Units.parseSeconds, Units.expected.seconds)
 
-/** Of what goes on with something: kept out of its record unless it is asked for. */
+/** For commands that continue something: mixing is not recorded unless it is asked for. */
 export const allowMixed = Flag.Boolean("allow-mixed").pipe(
   Flag.withDefault(false),
   Flag.withDescription(
@@ -73,7 +73,7 @@ export const allowMixed = Flag.Boolean("allow-mixed").pipe(
   )
 )
 
-/** Whether unreadable images of a folder are left out, in place of an end with an error. */
+/** Whether unreadable images in a folder are left out instead of ending with an error. */
 export const skipBad = Flag.Boolean("skip-bad").pipe(
   Flag.withDefault(false),
   Flag.withDescription("Leave out images of a folder that cannot be read")
@@ -82,7 +82,7 @@ export const skipBad = Flag.Boolean("skip-bad").pipe(
 /** Whether a command's result is printed as JSON. */
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
 
-/** What computes; `Device.choose` and `Device.layer` make an engine of it. */
+/** The device; `Device.choose` and `Device.layer` make an engine from it. */
 export const device = Flag.Literals("device", Device.names).pipe(
   Flag.withDescription("What computes (default cpu); uninet doctor says what is there")
 )

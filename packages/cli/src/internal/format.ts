@@ -1,5 +1,5 @@
 /**
- * Numbers as people read them.
+ * Numbers in readable form.
  *
  * @example
  * ```ts
@@ -16,7 +16,7 @@ export const count = (n: number): string => {
   return `${scale === 1 || value >= 100 ? Math.round(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2)}${unit}`
 }
 
-/** `96.4%`, with two places where asked for. */
+/** `96.4%`, with two decimal places where asked for. */
 export const percent = (share: number, places = 1): string => `${(100 * share).toFixed(places)}%`
 
 /** `4.2 s`, `1 min 05 s`, `2 h 03 min`. */
@@ -28,11 +28,11 @@ export const time = (seconds: number): string => {
   return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")} min`
 }
 
-/** A line that fits: what was cut off is seen to be. */
+/** A line that fits, with a mark where it was cut. */
 export const cut = (text: string, columns: number): string =>
   text.length > columns ? `${text.slice(0, Math.max(0, columns - 1))}…` : text
 
-/** Every line of a text as wide as the terminal, where it is shown on one. */
+/** Cuts every line of a text to the width of the terminal, if it is shown on one. */
 export const fitted = (text: string, columns: number | undefined = process.stdout.columns): string =>
   columns === undefined
     ? text
@@ -44,7 +44,7 @@ export const fitted = (text: string, columns: number | undefined = process.stdou
 /** `2 trials`, `1 trial`. */
 export const plural = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`
 
-/** `after 4 epochs`, `stopped after 4 of 9 epochs`; nothing where nothing was trained. */
+/** `after 4 epochs`, `stopped after 4 of 9 epochs`; nothing if nothing was trained. */
 export const after = ({
   epochs,
   stoppedAfter = epochs ?? 0
@@ -58,7 +58,7 @@ export const after = ({
       ? ` stopped after ${stoppedAfter} of ${plural(epochs, "epoch")}`
       : ` after ${plural(epochs, "epoch")}`
 
-/** What a device file says of a network. */
+/** Costs from a device file. */
 const isInMilliseconds = (name: string) => name === "latency" || name === "int8Latency"
 
 /** A cost by its name: `1.07 M MACs`, `21.3 MB of activations`, `latency 12.4`. */
@@ -71,19 +71,19 @@ export const cost = (name: string, value: number): string => {
   return `${words(name)} ${number(value)}`
 }
 
-/** A cost's name above a column. */
+/** The heading of a cost's column. */
 export const costHead = (name: string): string =>
   name === "macs" ? "MACs" : isInMilliseconds(name) ? `${words(name)}, ms` : words(name)
 
-/** A cost under it. */
+/** A cell in that column. */
 export const costCell = (name: string, value: number): string =>
   isInMilliseconds(name) || !Number.isInteger(value) ? number(value) : count(value)
 
-/** A measure by its name: shares as percent. */
+/** A measure's value: shares as percentages. */
 export const measure = (value: number, isShare: boolean, places = 1): string =>
   isShare ? percent(value, places) : number(value)
 
-/** The measure that decides, of some. */
+/** The deciding measure, out of several. */
 export const measured = (
   measures: Readonly<Record<string, number>>,
   { decides, shares }: { readonly decides: string; readonly shares: ReadonlyArray<string> },
@@ -94,7 +94,7 @@ export const measured = (
   return shares.includes(decides) ? percent(value, places) : `${decides} ${number(value)}`
 }
 
-/** All measures of some, the one that decides first: `accuracy 97.31%, loss 0.0912`. */
+/** All measures, the deciding one first: `accuracy 97.31%, loss 0.0912`. */
 export const measures = (
   found: Readonly<Record<string, number>>,
   { decides, shares }: { readonly decides: string; readonly shares: ReadonlyArray<string> }

@@ -1,4 +1,4 @@
-/** What a new search is given of others: networks to start with, and results to learn from. */
+/** What a new search takes from others: networks to start with, and results to learn from. */
 import type { Lesson } from "@uninet/controller"
 import type { Dataset } from "@uninet/data"
 import { ModelSpace } from "@uninet/model-space"
@@ -16,22 +16,22 @@ import * as runFolder from "./runFolder.ts"
 import * as runs from "./runs.ts"
 import * as spaces from "./spaces.ts"
 
-/** Networks that are taken of a run. */
+/** How many networks are taken from a run. */
 const ofRun = 10
 
 const Json = Schema.fromJsonString(Schema.Json)
 
-/** A field of an object, if it is one and has it. */
+/** A field of an object, if it is an object and has the field. */
 const field = (of: Schema.Json, name: string) =>
   typeof of === "object" && of !== null && !Array.isArray(of) && Object.hasOwn(of, name)
-    ? (of as Readonly<Record<string, Schema.Json>>)[name] // no array, so a record
+    ? (of as Readonly<Record<string, Schema.Json>>)[name] // not an array, so a record
     : undefined
 
-/** A file has a point, several, or what `best.json` has. */
+/** A file has one point, several, or the content of `best.json`. */
 const pointsIn = (json: Schema.Json): ReadonlyArray<Schema.Json> =>
   Array.isArray(json) ? json : [field(field(json, "network") ?? json, "point") ?? json]
 
-/** The best of a run, or the networks in a file, as points of the space that is searched. */
+/** The best networks of a run, or the networks in a file, as points of the space to search. */
 export const startWith = Effect.fnUntraced(function* (of: ModelSpace.Any, from: string) {
   const fs = yield* FileSystem.FileSystem
   const name = yield* runFolder.shown(from)
@@ -59,7 +59,7 @@ export const startWith = Effect.fnUntraced(function* (of: ModelSpace.Any, from: 
   return points.flatMap((point) => (Result.isSuccess(point) ? [point.success] : []))
 })
 
-/** What a run's trials came to, as the strategy was told: on the first rung, so that all can be compared. */
+/** The results of a run's trials, as they were reported to the strategy: on the first rung, so that all can be compared. */
 const resultsOf = ({ entries }: plans.Recorded) => {
   const points = new Map<number, Schema.Json>()
   const results: Array<{ readonly point: Schema.Json; readonly reward: number | null }> = []
@@ -72,7 +72,7 @@ const resultsOf = ({ entries }: plans.Recorded) => {
   return results
 }
 
-/** A run's results as a lesson for a space: its own, or one that has choices in common with it. */
+/** A run's results as a lesson for a space: the run's own, or one that has choices in common with it. */
 const lessonOf = Effect.fnUntraced(function* (of: ModelSpace.Any, folder: string) {
   const name = yield* runFolder.shown(folder)
   const recorded = yield* plans.recorded(folder, "--learn-from ")
@@ -101,7 +101,7 @@ const lessonOf = Effect.fnUntraced(function* (of: ModelSpace.Any, folder: string
   return { results: useful }
 })
 
-/** What a search is given: of a new one as its flags say, of one that is gone on with as its journal does. */
+/** What a search is given: for a new one by its flags, for a resumed one by its journal. */
 export const of = Effect.fnUntraced(function* (
   space: ModelSpace.Any,
   plan: plans.Plan

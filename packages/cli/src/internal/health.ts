@@ -1,7 +1,9 @@
 /**
- * A file that says whether a worker is alive and ready: its time, which is renewed about once a second while the worker runs, and its word, `ready` while the database answers and `waiting` while it does not.
+ * A file that says whether a worker is alive and ready. Its modification time is renewed about once a second while the worker runs. Its
+ * content is `ready` while the database answers, and `waiting` while it does not.
  *
- * A file and no port: a probe is `grep` or `find` and no process of ours, any number of workers can be on one machine, and nothing listens.
+ * A file rather than a port: a probe is a `grep` or `find` instead of a process of ours, any number of workers can run on one machine, and
+ * nothing listens.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -12,24 +14,24 @@ import { type CliFault, usage } from "./CliFault.ts"
 
 export type Word = "ready" | "waiting"
 
-/** Writes the word; a reader never finds half of it. */
+/** Writes the word; a reader never sees half of it. */
 const write = (file: string, word: Word) => {
   writeFileSync(`${file}.part`, `${word}\n`)
   renameSync(`${file}.part`, file)
 }
 
-/** How one says that it is there. */
+/** How a worker reports its health. */
 export interface Health {
-  /** While something else is waited for: says `waiting` again and again. */
+  /** While something else is waited for: keeps reporting `waiting`. */
   readonly waiting: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   /** Once. */
   readonly say: (word: Word) => Effect.Effect<void>
 }
 
-/** Nobody asks. */
+/** For when nobody asks. */
 export const none: Health = { waiting: (effect) => effect, say: () => Effect.void }
 
-/** The file is there from now on, and is gone with the scope. Fails where it cannot be written. */
+/** The file exists from now on, and is removed with the scope. Fails if it cannot be written. */
 export const make = (given: string): Effect.Effect<Health, CliFault, Scope.Scope> =>
   Effect.gen(function* () {
     const file = resolve(given)
@@ -43,7 +45,7 @@ export const make = (given: string): Effect.Effect<Health, CliFault, Scope.Scope
       }),
       () => Effect.sync(() => rmSync(file, { force: true }))
     )
-    /** One that cannot be written any more grows old, which whoever asks takes note of. */
+    /** A file that can no longer be written grows old, which a probe notices. */
     const say = (word: Word) => Effect.ignore(Effect.try(() => write(file, word)))
     const again = Effect.repeat(say("waiting"), Schedule.spaced("1 second"))
     return {

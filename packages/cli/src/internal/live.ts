@@ -1,6 +1,6 @@
 /**
- * What the driver of a search and the commands beside it say to one another, by two files in the run's folder: `live.json`, which the driver writes
- * about once a second, and `stop`, which asks it to end.
+ * How a search's driver and other commands communicate, through two files in the run's folder: `live.json`, which the driver writes about
+ * once a second, and `stop`, which asks it to end.
  */
 import type { Finals, Search, Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
@@ -13,16 +13,16 @@ import * as tracker from "./tracker.ts"
 
 export const files = { live: "live.json", stop: "stop" } as const
 
-/** How a search is going. */
+/** The progress of a search. */
 export const Live = Schema.Struct({
   /** When it was written, in milliseconds since 1970. */
   at: Schema.Finite,
   phase: Schema.Literals(["search", "finals"]),
-  /** Share of the phase that is done. */
+  /** The share of the phase that is done. */
   share: Schema.Finite,
-  /** Seconds; `null` while that is not known. */
+  /** Seconds; `null` while not known. */
   left: Schema.NullOr(Schema.Finite),
-  /** What is being trained, and how far that is. */
+  /** What is being trained, and how far each training is. */
   running: Schema.Array(Schema.Struct({ trial: Schema.Int, done: Schema.Finite }))
 })
 export type Live = typeof Live.Type
@@ -30,7 +30,7 @@ export type Live = typeof Live.Type
 const Text = Schema.fromJsonString(Live)
 const decode = Schema.decodeUnknownOption(Text)
 
-/** What the driver wrote last, if it is there and can be read. */
+/** What the driver wrote last, if it exists and can be read. */
 export const read = (folder: string): Live | undefined => {
   try {
     return Option.getOrUndefined(decode(readFileSync(join(folder, files.live), "utf8")))
@@ -43,7 +43,7 @@ const remove = (folder: string) => {
   for (const file of Object.values(files)) rmSync(join(folder, file), { force: true })
 }
 
-/** Asks the driver to end: at once, or when what is running has come to its end. */
+/** Asks the driver to end: at once, or when the running trials have finished. */
 export const ask = (folder: string, how: "now" | "finish") =>
   Effect.try({
     try: () => writeFileSync(join(folder, files.stop), how),
@@ -62,14 +62,14 @@ const asked = (folder: string): string | undefined => {
 /** Whether it was asked to finish. */
 export const isAskedToFinish = (folder: string) => Effect.sync(() => asked(folder) === "finish")
 
-/** Ends when it was asked to stop at once. */
+/** Ends when the driver was asked to stop at once. */
 export const stopped = (folder: string): Effect.Effect<void> =>
   Effect.sync(() => asked(folder) === "now").pipe(
     Effect.repeat({ schedule: Schedule.spaced("250 millis"), until: (now) => now }),
     Effect.asVoid
   )
 
-/** Writes how a search is going while the scope is open. What cannot be written is not: the journal is what counts. */
+/** Writes the progress of a search while the scope is open. Failures to write are ignored: the journal is what counts. */
 export const make = (folder: string, work: tracker.Work) =>
   Effect.gen(function* () {
     yield* Effect.acquireRelease(
@@ -77,7 +77,7 @@ export const make = (folder: string, work: tracker.Work) =>
       () => Effect.sync(() => remove(folder))
     )
     const state = tracker.begin()
-    /** The finals' trainings, by what they are for. */
+    /** The finals' trainings, by purpose. */
     const finals = { compare: new Map<number, number>(), retrain: new Map<number, number>() }
     const began = performance.now()
     const write = () => {
@@ -98,7 +98,7 @@ export const make = (folder: string, work: tracker.Work) =>
         writeFileSync(`${file}.part`, JSON.stringify(live))
         renameSync(`${file}.part`, file)
       } catch {
-        // It is read by nobody then.
+        // Then nobody reads it.
       }
     }
     yield* Effect.sync(write).pipe(Effect.repeat(Schedule.spaced("1 second")), Effect.forkScoped)

@@ -1,4 +1,4 @@
-/** A search over many machines: the database that is named, and what a worker on another machine has to be told. */
+/** A search over many machines: the named database, and what a worker on another machine has to be told. */
 import {
   ClusterEvaluator,
   type ClusterWorker,
@@ -36,7 +36,7 @@ import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as training from "./training.ts"
 
-/** The environment's database, for those who keep passwords out of command lines. */
+/** The database from the environment, for keeping passwords out of command lines. */
 export const variable = "UNINET_DATABASE"
 
 /** `--database`, or what the environment says. */
@@ -46,7 +46,7 @@ export const database = Flag.Redacted("database").pipe(
   Flag.map(Option.orElse(() => Option.map(Option.fromNullishOr(process.env[variable]), (url) => Redacted.make(url))))
 )
 
-/** A database's address as it may be shown, where it is not the environment's, which the next command has as well. */
+/** A database's address in a form that may be shown, if it does not come from the environment, which the next command has as well. */
 export const withoutPassword = (url: Option.Option<Redacted.Redacted>): string | undefined => {
   if (Option.isNone(url)) return undefined
   const given = Redacted.value(url.value)
@@ -55,13 +55,13 @@ export const withoutPassword = (url: Option.Option<Redacted.Redacted>): string |
   return found === null ? undefined : `${found[1]}${found[2] === undefined ? "" : `${found[2]}@`}${found[3]}`
 }
 
-/** Says it on standard error. */
+/** Prints it on standard error. */
 export const say = (line: string) => log.say(line, { event: "Machines" })
 
-/** Whether a URL has a password, which everybody on the machine can read where it stands in a command line. */
+/** Whether a URL has a password, which everyone on the machine can read when it is in a command line. */
 const tells = (url: string) => /^\w+:\/\/[^@/?#]*:[^@/?#]+@/.test(url) || /[?&]password=./.test(url)
 
-/** The connection, with failures named by the flag. */
+/** The connection; failures name the flag. */
 export const connect = Effect.fnUntraced(function* (
   url: Redacted.Redacted
 ): Effect.fn.Return<Context.Context<Database.Database | SqlClient.SqlClient>, CliFault, Scope.Scope> {
@@ -81,7 +81,7 @@ export const connect = Effect.fnUntraced(function* (
   ).pipe(Effect.mapError(({ message }) => fault(`--database: ${message}`)))
 })
 
-/** What trains, in words that hold on any machine: paths below this folder are told from it, as the worker's folder is a copy of it. */
+/** What trains, in terms that are valid on any machine: paths inside this folder are relative to it, because the worker's folder is a copy of it. */
 const Portable = Schema.Struct({
   config: Schema.NullOr(Schema.Struct({ path: Schema.String, version: Schema.String })),
   space: SpaceSource.SpaceSource,
@@ -90,7 +90,7 @@ const Portable = Schema.Struct({
   skipBad: Schema.optionalKey(Schema.Boolean)
 })
 
-/** What a trial may take, seconds and bytes, and under what it has to be trained. */
+/** What a trial may use, in seconds and bytes, and the surroundings in which it has to be trained. */
 const Limits = Schema.Struct({
   time: Schema.NullOr(Schema.Finite),
   memory: Schema.NullOr(Schema.Finite),
@@ -101,7 +101,7 @@ export type Limits = typeof Limits.Type
 const moved = (space: SpaceSource.SpaceSource, to: (path: string) => string): SpaceSource.SpaceSource =>
   space._tag === "Named" ? space : { ...space, path: to(space.path) }
 
-/** How workers are told of a search's trials. */
+/** How workers are told about a search's trials. */
 export const described = ({ setup: { config, dataset, recipe, skipBad, space } }: training.Options) => ({
   module: "training",
   options: Schema.decodeSync(Schema.fromJsonString(Schema.Json))(
@@ -117,7 +117,7 @@ export const described = ({ setup: { config, dataset, recipe, skipBad, space } }
   )
 })
 
-/** What is told, understood on this machine, for its device. */
+/** What the workers are told, interpreted on this machine, for its device. */
 const understood = (
   options: unknown,
   device: Device.Chosen,
@@ -139,7 +139,7 @@ const understood = (
     })
   )
 
-/** A worker's evaluator: so many processes that train as the search says. */
+/** A worker's evaluator: this many processes that train as the search says. */
 export const evaluator =
   (slots: number, device: Device.Chosen): ClusterWorker.Options["evaluator"] =>
   ({ limits, module, options }, checkpoints) =>
@@ -165,11 +165,11 @@ export const evaluator =
       })
     )
 
-/** Keeps the search's name on the database, beside its journal. */
+/** Stores the search's name in the database, next to its journal. */
 const Kept = Schema.fromJsonString(Schema.Struct({ search: Schema.String }))
 const file = "database.json"
 
-/** The name of a run's search on the database: made once, and found again when it is resumed. */
+/** The name of a run's search in the database: made once, and found again when it is resumed. */
 const nameOf = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -185,7 +185,7 @@ const nameOf = Effect.fnUntraced(function* (folder: string) {
   return search
 })
 
-/** Of places to train in that the search has no use for at a time; nothing where it has. */
+/** How many training slots the search cannot use at a time; nothing if it can use all. */
 export const idle = (places: number, ahead: number): ReadonlyArray<string> =>
   places <= ahead
     ? []
@@ -193,7 +193,7 @@ export const idle = (places: number, ahead: number): ReadonlyArray<string> =>
         `${format.plural(ahead, "proposal")} may be out at a time (--ahead), so ${places - ahead} of ${places} places stay idle: a new search with --ahead ${places} has work for all, and is told of results later`
       ]
 
-/** The workers in a line. */
+/** The workers on one line. */
 const fleet = (workers: ReadonlyArray<ClusterEvaluator.Worker>, ahead: number): string => {
   const able = workers.filter(({ problem }) => problem === null)
   const slots = able.reduce((sum, worker) => sum + worker.slots, 0)
@@ -214,11 +214,11 @@ export type Unable = Evaluator.EvaluatorLost | SearchForeign | SearchTaken | Ver
 /** A run whose trials are trained elsewhere. */
 interface Elsewhere {
   readonly layer: Layer.Layer<Evaluator.Evaluator, Unable>
-  /** Clears up on the database when all is done. */
+  /** Cleans up in the database when everything is done. */
   readonly finish: Effect.Effect<void>
 }
 
-/** The evaluator of a run on the database, and what clears up behind it when all is done. */
+/** The evaluator of a run on the database, and its clean-up when everything is done. */
 export const run = Effect.fnUntraced(function* (
   url: Redacted.Redacted,
   folder: string,

@@ -1,6 +1,6 @@
 /**
- * A network as data and as a person names it: a member of UniNet's family, a JSON file, or a run's folder. What is kept of a network is the space it is
- * of, the examples that the space was made for, and its point.
+ * A network as data, and by the ways to name it: a member of UniNet's family, a JSON file, or a run's folder. What is stored of a network
+ * is its space, the examples that the space was made for, and its point.
  */
 import { Facts, ModelSpace } from "@uninet/model-space"
 import { type ConfigError, SpaceSource } from "@uninet/search"
@@ -21,17 +21,20 @@ import * as paths from "./paths.ts"
 import * as runFolder from "./runFolder.ts"
 import * as spaces from "./spaces.ts"
 
-/** What is kept of a network. A module's path is told from the folder in which the command ran. */
+/** What is stored of a network. A module's path is relative to the folder in which the command ran. */
 export const Network = Schema.Struct({
   space: SpaceSource.SpaceSource,
   facts: Facts.Facts,
   point: Schema.Json,
-  /** What the point's network was, by `ModelSpace.networkDigest`: a module may make another one of the same point by now. Absent in what earlier versions wrote. */
+  /**
+   * The point's network at the time, by `ModelSpace.networkDigest`: a module may now make a different one from the same point. Absent in
+   * files from earlier versions.
+   */
   graph: Schema.optionalKey(Schema.String)
 })
 export type Network = typeof Network.Type
 
-/** A network whose space is there. */
+/** A network whose space is available. */
 export interface Found {
   readonly source: SpaceSource.SpaceSource
   readonly facts: Facts.Facts
@@ -39,14 +42,14 @@ export interface Found {
   readonly point: unknown
 }
 
-/** `--config` of commands that take a network: for a run whose space's module has moved. */
+/** `--config` for commands that take a network: for a run whose space's module has moved. */
 export const config = Flag.Path("config").pipe(
   Flag.withMetavar("file"),
   Flag.optional,
   Flag.withDescription("The module of the network's space, where it is not where it was")
 )
 
-/** The network as it is kept. */
+/** The network in its stored form. */
 export const kept = ({ facts, of, point, source }: Found): Network => ({
   space: source._tag === "Named" ? source : { ...source, path: paths.portable(source.path) },
   facts,
@@ -59,15 +62,15 @@ const encode = Schema.encodeSync(Schema.toCodecJson(Network))
 /** The network as plain JSON. */
 export const toJson = (found: Found): Schema.Json => Schema.decodeUnknownSync(Schema.Json)(encode(kept(found)))
 
-/** A member of the family. */
+/** Whether this is a member of the family. */
 export const isFamily = (text: string): text is UniNet.Name => Object.hasOwn(UniNet.family, text)
 
 export const family: ReadonlyArray<string> = Object.keys(UniNet.family)
 
-/** What a person typed: `b0` is B0. */
+/** What a person typed: `b0` means B0. */
 export const named = (text: string): string => family.find((name) => name.toLowerCase() === text.toLowerCase()) ?? text
 
-/** Said of a network that is not there: a name that there is none of is a mistake in the command line, a file or run that is not there is none. */
+/** The message for a network that is not there: an unknown name is a mistake in the command line, a missing file or run is not. */
 export const missing = (text: string): CliFault => {
   const problem = `"${text}" is neither one of ${family.join(", ")} nor a file or run that can be read. Give one of them, or a network as JSON such as a search's best.json.`
   return /^b\d+$/i.test(text) ? usage(problem) : fault(problem)
@@ -87,7 +90,7 @@ const ofArchitecture = (architecture: Architecture.Architecture): Network => {
   }
 }
 
-/** A member of the family for the examples of a data set: it takes their images and tells their classes apart. */
+/** A member of the family for the examples of a data set, with its image size and its classes. */
 export const memberFor = (name: UniNet.Name, { classes, inputs }: Facts.Facts): Network => {
   const [channels, height, width, ...others] = inputs["image"]?.shape ?? []
   const isPicture = channels !== undefined && height !== undefined && width !== undefined && others.length === 0
@@ -103,7 +106,7 @@ const form =
   (json: unknown): Result.Result<Network, Schema.SchemaError> =>
     Result.map(Schema.decodeUnknownResult(schema)(json), networkOf)
 
-/** What a file may say of a network, by the key that shows it: this version's own, or an architecture of UniNet, alone or among other things. */
+/** What a file may say about a network, by the key that identifies the form: this version's own, or an architecture of UniNet, alone or among other things. */
 const forms = Object.entries({
   network: form(Schema.Struct({ network: Network }), ({ network }) => network),
   point: form(Network, (network) => network),
@@ -115,7 +118,7 @@ const forms = Object.entries({
 
 const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** What a file says of a network, or what is wrong with it, in words. */
+/** A file's description of a network, or what is wrong with it, in words. */
 export const parse = (text: string): Result.Result<Network, string> => {
   const json = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Json))(text)
   if (Result.isFailure(json)) return Result.fail("it is no JSON")
@@ -128,7 +131,7 @@ export const parse = (text: string): Result.Result<Network, string> => {
   })
 }
 
-/** The source whose module is where it was told, from here or from a folder above `beside`; or the one that is given. */
+/** The source with its module found: where it was recorded, relative to here or to a folder above `beside`; or the one that is given. */
 const present = Effect.fnUntraced(function* (
   source: SpaceSource.SpaceSource,
   {
@@ -149,7 +152,7 @@ const present = Effect.fnUntraced(function* (
   return now
 })
 
-/** The network of what was kept of it. `name`: what it was read from. */
+/** Opens a network from what was stored of it. `name`: what it was read from. */
 export const open = Effect.fnUntraced(function* (
   { facts, graph, point, space }: Network,
   where: { readonly beside: string; readonly name: string; readonly override: Option.Option<string> }
@@ -169,7 +172,7 @@ export const open = Effect.fnUntraced(function* (
   return { source, facts, of, point: read.success } satisfies Found
 })
 
-/** The file that a run's folder keeps its network in; any other path is that of a file. */
+/** The file in which a run's folder stores its network; any other path is a file's. */
 const fileOf = Effect.fnUntraced(function* (nameOrFile: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -181,7 +184,7 @@ const fileOf = Effect.fnUntraced(function* (nameOrFile: string) {
   return given
 })
 
-/** What there is to read of a network by a family's name, a JSON file, or the folder of a search or a training. */
+/** What to read for a network given as a family's name, a JSON file, or the folder of a search or a training. */
 export const kindOf = Effect.fnUntraced(function* (nameOrFile: string) {
   if (isFamily(nameOrFile)) return { network: ofArchitecture(UniNet.family[nameOrFile]), beside: process.cwd() }
   const fs = yield* FileSystem.FileSystem
@@ -199,13 +202,13 @@ export const kindOf = Effect.fnUntraced(function* (nameOrFile: string) {
   return { network, beside: path.dirname(file) }
 })
 
-/** The network of a family's name, a JSON file, or the folder of a search or a training. */
+/** The network given as a family's name, a JSON file, or the folder of a search or a training. */
 export const read = Effect.fnUntraced(function* (nameOrFile: string, override: Option.Option<string>) {
   const { beside, network } = yield* kindOf(nameOrFile)
   return yield* open(network, { beside, name: nameOrFile, override })
 })
 
-/** What weights' metadata say of their network, if they do. */
+/** The network in the metadata of weights, if there is one. */
 export const inMetadata = (metadata: Readonly<Record<string, string>>): Option.Option<Network> =>
   Option.orElse(Schema.decodeUnknownOption(Schema.fromJsonString(Network))(metadata["network"]), () =>
     Option.map(

@@ -1,11 +1,9 @@
-/**
- * Whether this Node is new enough, asked before anything is imported that an older one cannot read. So this file imports nothing.
- */
+/** Whether this Node is new enough. Checked before anything is imported that an older one cannot read, so this file imports nothing. */
 
 /** The oldest Node that the packages run on, as their manifests say (`engines`): its SQLite needs no flag. */
 export const oldest = "22.13"
 
-/** What there is to say to who has this version of Node: nothing where it will do. */
+/** What to tell users of this Node version; nothing if it is new enough. */
 export const complaint = (version: string): string | undefined => {
   const [major = 0, minor = 0] = version.split(".").map(Number)
   const [neededMajor = 0, neededMinor = 0] = oldest.split(".").map(Number)

@@ -1,4 +1,4 @@
-/** Opens files and addresses with whatever the system opens them with. */
+/** Opens files and addresses with the system's default program. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
@@ -8,11 +8,11 @@ const programs: Readonly<Record<string, readonly [program: string, ...args: Read
   win32: ["explorer.exe"]
 }
 
-/** Opens a page in the browser; where there is none that can be started, says so and goes on. */
+/** Opens a page in the browser; if none can be started, says so and continues. */
 export const browser = (page: string): Effect.Effect<void> =>
   Effect.callback<boolean>((resume) => {
     const [program, ...args] = programs[process.platform] ?? ["xdg-open"]
-    // It stays when this process ends, and says nothing here.
+    // It keeps running when this process ends, and prints nothing here.
     const child = spawn(program, [...args, page], { stdio: "ignore", detached: true })
     child.once("error", () => resume(Effect.succeed(false)))
     child.once("spawn", () => {

@@ -1,4 +1,4 @@
-/** Everything that a search is told: by its flags, by `uninet.config.ts`, or, resumed, by its journal. */
+/** Everything that a search is told: by its flags, by `uninet.config.ts`, or, when resumed, by its journal. */
 import { type Lesson, Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
 import { Measures } from "@uninet/latency"
@@ -52,18 +52,18 @@ const Own = Schema.Literals(Config.deciding)
 const Window = Schema.Struct({ min: Schema.optionalKey(Schema.Finite), max: Schema.optionalKey(Schema.Finite) })
 const Within = Schema.Record(Schema.String, Window)
 
-/** What decides the results of trials, as the journal keeps it beside what `Search` adds. The space is known by its fingerprint. */
+/** What decides the results of trials, as the journal stores it in addition to what `Search` adds. The space is identified by its fingerprint. */
 export const Settings = Schema.Struct({
   /** `null` for the config module's own. */
   dataset: Schema.NullOr(Schema.String),
   recipe: Recipe.Recipe,
   within: Within,
-  /** Whether images that cannot be read are left out; absent where they are not. */
+  /** Whether images that cannot be read are left out; absent if they are not. */
   skipBad: Schema.optionalKey(Schema.Boolean),
-  /** The fields for which the config module has code of its own, and the version of it; `null` where there are none. */
+  /** The fields for which the config module has its own code, and its version; `null` if there are none. */
   own: Schema.Array(Own),
   code: Schema.NullOr(Schema.String),
-  /** Networks that were tried first. Absent where there were none. */
+  /** Networks to try first. Absent if there are none. */
   startWith: Schema.optionalKey(Schema.Array(Schema.Json))
 })
 
@@ -72,34 +72,34 @@ const Added = Schema.Struct({
   strategy: Schema.String,
   fidelity: Fidelity.Fidelity,
   objectives: Schema.Array(Schema.Struct({ name: Schema.String, direction: Task.Direction })),
-  /** Data, or that it is the config's own. */
+  /** Data, or a mark that it is the config's own. */
   reward: Schema.Union([Reward.Reward, Schema.Struct({ _tag: Schema.Literal("Own") })]),
   ahead: Schema.Int,
-  /** Absent where every proposal is trained. */
+  /** Absent if every proposal is trained. */
   screen: Schema.optionalKey(Schema.Finite),
-  /** Proxies by name. Absent where its predictor knows of choices and costs alone. */
+  /** Proxies by name. Absent if its predictor only knows choices and costs. */
   screenBy: Schema.optionalKey(Schema.String)
 })
 
-/** What does not. */
+/** What does not decide the results. */
 export const Notes = Schema.Struct({
   trials: Schema.Int,
   finalists: Schema.Int,
   finalEpochs: Schema.Int,
-  /** Limits of one trial and of all of them; `null` for none. */
+  /** Limits of one trial and of all trials; `null` for none. */
   trialTime: Schema.NullOr(Schema.Finite),
   trialMemory: Schema.NullOr(Schema.Finite),
   maxTotalMacs: Schema.NullOr(Schema.Finite),
-  /** Whether workers on other machines were not asked under what they train. */
+  /** Whether workers on other machines were not checked for their surroundings. */
   mixed: Schema.optionalKey(Schema.Boolean),
   /** The config module's file. */
   config: Schema.NullOr(Schema.String),
-  /** The device file by which its networks have a latency; absent where there is none. What it says is part of the space's fingerprint. */
+  /** The device file from which its networks have a latency; absent if there is none. Its content is part of the space's fingerprint. */
   deviceFile: Schema.optionalKey(Schema.String),
-  /** Whom its networks learn from; absent where that is nobody. */
+  /** The teacher of its networks; absent if there is none. */
   teacher: Schema.optionalKey(teachers.Named),
   space: SpaceSource.SpaceSource,
-  /** What its measures are, for those who have the journal alone. */
+  /** The search's measures, for readers that only have the journal. */
   task: Schema.Struct({
     decides: Schema.String,
     measures: Schema.Record(Schema.String, Task.Direction),
@@ -107,7 +107,7 @@ export const Notes = Schema.Struct({
   })
 })
 
-/** What a search is given of others: told by flags, or kept in its journal. */
+/** What a search takes from others: from flags, or from its journal. */
 export interface Given {
   /** A file of networks, or a run. */
   readonly startWith: string | undefined
@@ -121,27 +121,27 @@ export interface Given {
 /** Everything that a search is told. */
 export interface Plan extends runFolder.Place {
   readonly resume: boolean
-  /** The config module, where layers of it are used. */
+  /** The config module, if layers from it are used. */
   readonly config: Config.Loaded | undefined
   readonly own: (typeof Settings.Type)["own"]
   readonly space: SpaceSource.SpaceSource
-  /** `null` for the config's own, as for the data set. */
+  /** `null` for the config's own, as with the data set. */
   readonly strategy: Strategies.Name | null
   readonly dataset: string | null
   readonly skipBad: boolean
-  /** The device file by which networks have a latency. */
+  /** The device file from which networks have a latency. */
   readonly deviceFile: string | undefined
-  /** Whom networks learn from; absent where that is nobody. */
+  /** The teacher of the networks; absent if there is none. */
   readonly teacher?: teachers.Named
   readonly seed: string
   readonly recipe: Recipe.Recipe
-  /** Whether nothing of the recipe was asked for that its task may not allow: then it is made to fit. */
+  /** Whether only such parts of the recipe were asked for as any task allows: then the recipe is adapted to the task. */
   readonly recipeFits: boolean
-  /** `undefined` for the default, which the space says when it is known. */
+  /** `undefined` for the default, which depends on the space. */
   readonly reward: Reward.Reward | Reward.Own<unknown, string> | undefined
-  /** Which measure the default reward is of; `undefined` for the one that decides. */
+  /** The measure that the default reward uses; `undefined` for the deciding one. */
   readonly rewarded: string | undefined
-  /** Measures beside the task's, for rewards of one's own. */
+  /** Measures besides the task's, for custom rewards. */
   readonly also: ReadonlyArray<string>
   /** Multiply-accumulates; `undefined` for the default. */
   readonly target: number | undefined
@@ -150,9 +150,9 @@ export interface Plan extends runFolder.Place {
   readonly fidelity: Fidelity.Fidelity
   readonly objectives: ReadonlyArray<Search.Objective<unknown>>
   readonly ahead: number
-  /** The share of proposals that is trained; absent where all are. */
+  /** The share of proposals that is trained; absent if all are. */
   readonly screen?: number
-  /** Proxies by name, with commas between, that its predictor goes by as well. */
+  /** Proxies by name, separated by commas, that its predictor also uses. */
   readonly screenBy?: string
   readonly trials: number
   readonly finalists: number
@@ -164,15 +164,15 @@ export interface Plan extends runFolder.Place {
   readonly maxTotalMacs: number | null
   readonly workers: number
   readonly device: Device.Chosen
-  /** Whether trials may come about under different data, software, engines and machines, and whether some may have. */
+  /** Whether trials may have different data, software, engines and machines, and whether some may have had. */
   readonly allowMixed: boolean
   readonly isMixed: boolean
   readonly given: Given
-  /** Whether another strategy goes on with it than its journal's. */
+  /** Whether another strategy than its journal's continues it. */
   readonly isReplaced: boolean
 }
 
-/** The flags, which are the config's plain fields; they have no defaults here, so that the config's can be told from them. */
+/** The flags, which are the config's plain fields. They have no defaults here, so that the config's can be told from them. */
 export const config = {
   space: Flag.String("space").pipe(
     Flag.withMetavar("name|file"),
@@ -368,7 +368,7 @@ const strategyNamed = (name: string) =>
     ? Effect.succeed(name)
     : Effect.fail(usage(`--strategy is "${name}". Give one of ${Strategies.names.join(", ")}.`))
 
-/** `accuracy,macs`: which there are, the search says when the space is known. */
+/** `accuracy,macs`: which ones exist is known once the space is. */
 const objectivesNamed = Effect.fnUntraced(function* (text: string) {
   const names = text.split(",").map((name) => name.trim())
   const twice = names.find((name, i) => names.indexOf(name) !== i)
@@ -378,13 +378,13 @@ const objectivesNamed = Effect.fnUntraced(function* (text: string) {
     : yield* usage(`--objectives is "${text}". Give two or more measures or costs, such as accuracy,macs.`)
 })
 
-/** A folder is the same data set from wherever it is named. */
+/** A folder is the same data set wherever it is named from. */
 export const datasetNamed = Effect.fnUntraced(function* (name: string, from: string) {
   const path = yield* Path.Path
   return Datasets.names.includes(name) ? name : path.resolve(from, name)
 })
 
-/** The config's space or the named one. */
+/** The config's space, or the named one. */
 const spaceOf = Effect.fnUntraced(function* (flag: Option.Option<string>, loaded: Config.Loaded | undefined) {
   if (Option.isSome(flag)) return yield* spaces.named(flag.value)
   const given = loaded?.config.space
@@ -394,10 +394,10 @@ const spaceOf = Effect.fnUntraced(function* (flag: Option.Option<string>, loaded
     : SpaceSource.SpaceSource.cases.Module.make({ path: loaded.path, version: loaded.version })
 })
 
-/** Fields of the version before, whose values are parts of UniNet's kit now. */
+/** Fields of the previous version whose values are now parts of UniNet's kit. */
 const moved = ["operators", "dsms"]
 
-/** What is said of a config that cannot be used. */
+/** The message for a config that cannot be used. */
 const unusable = (error: Config.LoadError, otherwise: (error: Config.LoadError) => CliFault): CliFault =>
   error._tag === "ConfigInvalid" && moved.includes(error.field)
     ? fault(
@@ -405,7 +405,7 @@ const unusable = (error: Config.LoadError, otherwise: (error: Config.LoadError) 
       )
     : otherwise(error)
 
-/** The config that is asked for, or that lies here. */
+/** The requested config, or the one in this folder. */
 const configFor = (flag: Option.Option<string>) =>
   Option.match(flag, {
     onNone: () => {
@@ -417,7 +417,7 @@ const configFor = (flag: Option.Option<string>) =>
     onSome: (file) => Effect.mapError(Config.load(file), (error) => unusable(error, at("--config")))
   })
 
-/** The layers of a config's own that are used: flags go before its fields. */
+/** The config's own layers that are used: flags override its fields. */
 const ownOf = (loaded: Config.Loaded | undefined, given: Flags): Plan["own"] =>
   loaded === undefined
     ? []
@@ -429,17 +429,17 @@ const ownOf = (loaded: Config.Loaded | undefined, given: Flags): Plan["own"] =>
           )
       )
 
-/** A high rate, our choice, found on MNIST: what counts is how far one short epoch comes. */
+/** A high learning rate, our choice, found on MNIST: what counts is how far one short epoch gets. */
 export const recipe: Recipe.Recipe = { ...Recipe.proxy, learningRate: 0.01 }
 
 const or = <A, B = A>(flag: Option.Option<A>, field: A | undefined, other: B): A | B =>
   Option.getOrElse(flag, () => field ?? other)
 
-/** A config's functions of points, which are given those of the space that is searched. */
+/** A config's functions of points, which receive points of the space that is searched. */
 function ofOwnPoints(given: Config.Config["reward"]): Plan["reward"]
 function ofOwnPoints(given: Config.Config["objectives"]): Plan["objectives"] | undefined
 function ofOwnPoints(given: unknown) {
-  // The config's author knows the type of the points; here it is not known.
+  // The config's author knows the type of the points; it is not known here.
   return given
 }
 
@@ -448,7 +448,7 @@ const screenOf = (screen: number | undefined, by: string | undefined) => ({
   ...(by === undefined ? {} : { screenBy: by })
 })
 
-/** Names of proxies, with commas between. */
+/** Names of proxies, separated by commas. */
 const proxiesNamed = Effect.fnUntraced(function* (text: string) {
   const names = text.split(",").map((name) => name.trim())
   const unknown = names.find((name) => !Proxies.isName(name))
@@ -576,7 +576,7 @@ const fixed = [
   "startWith"
 ] as const
 
-/** What a folder's journal says of its search, given as `flag`. */
+/** What a folder's journal says about its search, given as `flag`. */
 export const recorded = Effect.fnUntraced(function* (folder: string, flag: string) {
   const path = yield* Path.Path
   const name = yield* runFolder.shown(folder)
@@ -599,7 +599,7 @@ export const recorded = Effect.fnUntraced(function* (folder: string, flag: strin
     notes,
     ...added,
     strategy,
-    /** Whether a named one has taken over from the config's own. */
+    /** Whether a named strategy has taken over from the config's own. */
     isHandedOver: last !== undefined,
     seed,
     surroundings,
@@ -628,7 +628,7 @@ export const ofRun = Effect.fnUntraced(function* (
   file: Option.Option<string>
 ) {
   const name = yield* runFolder.shown(folder)
-  /** A module where it was told, from here or from above the run; or the one that is given. */
+  /** A module where it was recorded, relative to here or to a folder above the run; or the one that is given. */
   const found = (path: string) =>
     Option.match(file, {
       onSome: Effect.succeed,
@@ -699,8 +699,8 @@ export const ofRun = Effect.fnUntraced(function* (
 })
 
 /**
- * What may be changed of a search that is gone on with. Trials that were trained stay and count, so that the best is looked for among all of them; and finals that have begun keep their
- * epochs, since to choose others when the test's figure is known would be to choose by the test split.
+ * What may be changed in a search that is resumed. Trained trials stay and count, so that the best is chosen among all of them. Finals that
+ * have begun keep their epochs: choosing others once the test figure is known would mean choosing by the test split.
  */
 const allowed = Effect.fnUntraced(function* ({ finalEpochs, trials }: Flags, { entries, notes }: Recorded) {
   const begun = Search.begunIn(entries)
@@ -715,7 +715,7 @@ const allowed = Effect.fnUntraced(function* ({ finalEpochs, trials }: Flags, { e
     )
 })
 
-/** The plan of a search that is gone on with. */
+/** The plan of a search that is resumed. */
 export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   const extra = fixed.find((flag) => given[flag]._tag === "Some")
   if (extra !== undefined) {
@@ -757,7 +757,7 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
   } satisfies Plan
 })
 
-/** The command that goes on with a search, with what its journal does not keep of the flags it was given. A password is not among them. */
+/** The command that resumes a search, including the given flags that its journal does not store. A password is not among them. */
 export const resumeCommand = Effect.fnUntraced(function* (
   folder: string,
   given: Pick<Flags, "allowMixed" | "config" | "database" | "device" | "maxTime" | "workers">
@@ -777,7 +777,7 @@ export const resumeCommand = Effect.fnUntraced(function* (
   )
 })
 
-/** What the journal is told beside what decides the results. */
+/** What the journal stores in addition to what decides the results. */
 export const notesOf = (plan: Plan, task: Task.Task): typeof Notes.Type => ({
   trials: plan.trials,
   finalists: plan.finalists,
@@ -793,7 +793,7 @@ export const notesOf = (plan: Plan, task: Task.Task): typeof Notes.Type => ({
   task: { decides: task.decides, measures: Task.directions(task), shares: task.shares }
 })
 
-/** What a plan names of costs and measures. */
+/** The costs and measures that a plan names. */
 export const namesIn = ({ also, objectives, reward, rewarded, within }: Plan): ReadonlyArray<string> => [
   ...Object.keys(within),
   ...objectives.filter((objective) => typeof objective === "string"),
@@ -807,7 +807,7 @@ export const namesIn = ({ also, objectives, reward, rewarded, within }: Plan): R
 export const isInEightBits = (plan: Plan): boolean =>
   namesIn(plan).some((name) => /^int8[A-Z]/.test(name) && !Measures.isName(name))
 
-/** What an evaluator is told, here or in a worker; with a folder for trainings that are gone on with, and what it has to agree in. */
+/** What an evaluator is told, here or in a worker, with a folder for trainings that are continued, and the surroundings it has to have. */
 export const training = (
   plan: Plan,
   more: Pick<Training.Options["setup"], "checkpoints" | "surroundings"> = {}

@@ -1,4 +1,4 @@
-/** How a search is going: a bar on a terminal, plain lines elsewhere. Written to standard error, so that results can be piped. */
+/** The progress of a search: a bar on a terminal, otherwise plain lines. Written to standard error, so that results can be piped. */
 import type { Task } from "@uninet/model-space"
 import type { Finals, Screen, Search, Trial } from "@uninet/search"
 import { MultiBar, Presets, type SingleBar } from "cli-progress"
@@ -9,14 +9,14 @@ import * as format from "./format.ts"
 import * as log from "./log.ts"
 import * as tracker from "./tracker.ts"
 
-/** What is followed, and what its measures are. */
+/** The search to follow, and its measures. */
 export interface Work extends tracker.Work {
   readonly task: Pick<Task.Task, "decides" | "shares">
 }
 
 export interface Display {
   readonly onEvent: (event: Search.SearchEvent<unknown>) => Effect.Effect<void>
-  /** The finals: one of so many trainings is so far. */
+  /** In the finals: reports how far one of several trainings is. */
   readonly onFinal: (
     candidate: Search.Candidate<unknown>,
     progress: Trial.Progress,
@@ -24,19 +24,19 @@ export interface Display {
   ) => Effect.Effect<void>
   /** One of them, on all examples, is not needed after all. */
   readonly onStopped: (candidate: Search.Candidate<unknown>) => Effect.Effect<void>
-  /** Says something beside it. */
+  /** Prints a line in addition to the display. */
   readonly note: (line: string) => Effect.Effect<void>
-  /** Ends what is displayed; what comes after it begins anew. */
+  /** Ends the display; later output starts a new one. */
   readonly stop: Effect.Effect<void>
 }
 
-/** The measure that decides, of a trial. */
+/** A trial's deciding measure. */
 const measureOf = ({ outcome }: Search.Scored<unknown>, { fidelity, task }: Work) =>
   `${format.measured(outcome.evaluation.measures, task)}${
     fidelity._tag === "Full" && outcome.evaluation.stoppedAfter === undefined ? "" : format.after(outcome.evaluation)
   }`
 
-/** Multiply-accumulates, where the space counts them. */
+/** Multiply-accumulates, if the space counts them. */
 const macsOf = ({ macs }: Readonly<Record<string, number>>) =>
   macs === undefined ? "" : `, ${format.cost("macs", macs)}`
 
@@ -51,13 +51,13 @@ const bestOf = ({ best }: tracker.State, work: Work) =>
     ? "no result yet"
     : `best reward ${best.outcome.reward.toFixed(4)} (trial ${best.trial}, ${measureOf(best, work)})`
 
-/** The command that trains a trial again, where there is one. */
+/** The command that trains a trial again, if there is one. */
 type Replay = ((trial: number) => string) | undefined
 
 const failed = (failure: Trial.TrialFailed, replay: Replay) =>
   `${failure.message}${replay === undefined ? "" : `; again: ${replay(failure.trial)}`}`
 
-/** What has been found out of the screen's predictor, in a line. */
+/** The verdict on the screen's predictor, on one line. */
 const screening = ({ trusted, why }: Screen.Verdict) =>
   trusted ? `screen: ${why}; the better part of what is proposed is trained` : `screen: all is trained: ${why}`
 
@@ -65,7 +65,7 @@ const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once 
 
 const write = (line: string, facts: log.Facts = { event: "Progress" }) => log.say(line, facts)
 
-/** Milliseconds after which it is said that something is going on. */
+/** Milliseconds without output after which a line says that work is going on. */
 const silence = 10_000
 
 const lines = (work: Work, replay: Replay): Display => {
@@ -123,7 +123,7 @@ const lines = (work: Work, replay: Replay): Display => {
             detail: event.failure.detail
           })
         if (event._tag === "Screening") return write(screening(event.verdict))
-        // Of what the screen leaves out the journal tells.
+        // What the screen leaves out is recorded in the journal.
         if (event._tag === "Refused" && event.expected === undefined) {
           refused++
           if (refused <= 3) return write(`trial ${event.candidate.trial} refused before training: ${event.why}`)

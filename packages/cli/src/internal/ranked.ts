@@ -1,4 +1,4 @@
-/** The networks that `uninet rank` ranks: of a file, a space or a search's folder, with what is known of them by training. */
+/** The networks that `uninet rank` ranks: from a file, a space or a search's folder, with what is known of them from training. */
 import { Datasets } from "@uninet/data"
 import { Facts, ModelSpace, Task } from "@uninet/model-space"
 import { Journal, SpaceSource, type Training } from "@uninet/search"
@@ -20,9 +20,9 @@ import * as spaces from "./spaces.ts"
 export interface Candidate {
   readonly of: ModelSpace.Any
   readonly point: unknown
-  /** What training found, larger being better; `null` where nobody has trained it, or not for as long as others. */
+  /** The result of training, where larger is better; `null` if it was not trained, or for less long than others. */
   readonly result: number | null
-  /** How its training went, where a journal says. */
+  /** How its training went, if a journal says so. */
   readonly curve?: Training.Curve | undefined
 }
 
@@ -30,17 +30,17 @@ export interface Options {
   /** How many are drawn from a space. */
   readonly count: number
   readonly seed: string
-  /** The pictures that a space's networks are for; absent for the space's usual ones. */
+  /** The picture size of a space's networks; absent for the space's usual one. */
   readonly image: number | undefined
   readonly channels: number | undefined
-  /** What a data set says of itself, where there is one. */
+  /** A data set's description of itself, if there is one. */
   readonly facts: Facts.Facts | undefined
   readonly config: Option.Option<string>
-  /** Epochs of a trial that predictors may see: those that were trained for as long, but not to the end, are ranked as well. */
+  /** The epochs of a trial that predictors may see: trials trained for at least that long, but not to the end, are ranked as well. */
   readonly after: number | undefined
 }
 
-/** Pictures and ten classes: CIFAR-10's for NAS-Bench-201, digits for the others, unless others are asked for. */
+/** Pictures and ten classes: CIFAR-10's for NAS-Bench-201, digits for the others, unless something else is asked for. */
 const factsFor = (name: string, { channels, facts, image }: Options): Facts.Facts => {
   if (facts !== undefined) return facts
   const isCifar = name === "nas-bench-201"
@@ -52,13 +52,13 @@ const factsFor = (name: string, { channels, facts, image }: Options): Facts.Fact
   }
 }
 
-/** What a data set says of its examples. */
+/** A data set's description of its examples. */
 export const factsOf = (name: string) =>
   Effect.scoped(Effect.map(Datasets.make(name), (data): Facts.Facts => Facts.of(data))).pipe(
     Effect.mapError(at("--dataset"))
   )
 
-/** Draws that find nothing new before a space is held to have no more. */
+/** Draws without a new network after which a space is taken to have no more. */
 const patience = 1000
 
 const ofSpace = Effect.fnUntraced(function* (text: string, options: Options) {
@@ -87,7 +87,7 @@ const ofSpace = Effect.fnUntraced(function* (text: string, options: Options) {
 
 const epochs = (entry: Journal.EntryOf<"Finished">) => entry.evaluation.epochs ?? 0
 
-/** Of a journal: the networks that were trained for longest, once each, and with `after` those that were trained for less. */
+/** From a journal: the networks that were trained longest, once each, and with `after` also those that were trained for less. */
 const ofRun = Effect.fnUntraced(function* (folder: string, { after, config }: Options) {
   const path = yield* Path.Path
   const { of } = yield* networks.read(folder, config)
@@ -122,7 +122,7 @@ const ofRun = Effect.fnUntraced(function* (folder: string, { after, config }: Op
   })
 })
 
-/** An element of a list: a cell of NAS-Bench-201 as a text, alone or with its result, or a network as JSON. */
+/** An element of a list: a NAS-Bench-201 cell as text, alone or with its result, or a network as JSON. */
 const Cell = Schema.Union([
   Schema.String,
   Schema.Struct({ cell: Schema.String, result: Schema.optionalKey(Schema.Finite) })
@@ -157,7 +157,7 @@ const ofList = Effect.fnUntraced(function* (file: string, list: ReadonlyArray<Sc
     const own = JSON.stringify([network.space, network.facts])
     const of = known.get(own)
     const there = of === undefined ? undefined : ModelSpace.read(network.point)(of)
-    // What may be another network by now is looked at closely, and the first of each space.
+    // A network that may have changed since is opened with full checks, and so is the first of each space.
     const opened =
       of !== undefined && there !== undefined && Result.isSuccess(there) && network.graph === undefined
         ? { of, point: there.success }
@@ -169,7 +169,7 @@ const ofList = Effect.fnUntraced(function* (file: string, list: ReadonlyArray<Sc
   return found
 })
 
-/** What a text names: a search's folder, a space, or a file with a list of networks. */
+/** The networks that a text names: a search's folder, a space, or a file with a list of networks. */
 export const read = Effect.fnUntraced(function* (text: string, options: Options) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

@@ -1,4 +1,4 @@
-/** What a report says of the run in a folder: its search, and the networks of its trials. */
+/** What a report says about the run in a folder: its search, and the networks of its trials. */
 import { Dataset } from "@uninet/data"
 import { Facts, ModelSpace } from "@uninet/model-space"
 import { Report, Run } from "@uninet/report"
@@ -26,7 +26,7 @@ export const follow = Effect.fnUntraced(function* (folder: string) {
   )
 })
 
-/** What is said of a run beside its journal, with so many trials begun. */
+/** What is said about a run besides its journal, when this many trials have been started. */
 export const about = Effect.fnUntraced(function* (
   folder: string,
   { damaged }: Pick<Follow.Found, "damaged">,
@@ -49,14 +49,14 @@ export const about = Effect.fnUntraced(function* (
   }
 })
 
-/** The search in a folder as it stands, and its journal. */
+/** The search in a folder in its current state, and its journal. */
 export const read = Effect.fnUntraced(function* (folder: string) {
   const { first } = yield* follow(folder)
   const begun = first.entries.filter(({ entry }) => entry._tag === "Proposed").length
   return { journal: first, run: Run.of(first, yield* about(folder, first, begun)) }
 })
 
-/** How searches compare by the measure that decides in the first; `undefined` of fewer than two, and where they are not measured by the same. */
+/** How searches compare by the first one's deciding measure; `undefined` for fewer than two, and if they do not have the same measures. */
 export const compared = (
   all: ReadonlyArray<{ readonly journal: Follow.Found; readonly run: Run.Run }>
 ): Comparison.Compared | undefined => {
@@ -74,7 +74,7 @@ export const compared = (
       )
 }
 
-/** The space of a run: that of its best network, or else as it was searched, for which its data set is read. */
+/** The space of a run: from its best network, or otherwise as it was searched, for which its data set is read. */
 export const spaceOf = Effect.fnUntraced(function* (
   folder: string
 ): Effect.fn.Return<ModelSpace.Any, CliFault, runFolder.Services> {
@@ -92,10 +92,10 @@ export const spaceOf = Effect.fnUntraced(function* (
   ).pipe(Effect.mapError(said))
 })
 
-/** Works out what networks of a run's trials are made of. */
+/** Describes the structure of networks from a run's trials. */
 export type Detailing = (trial: number, point: unknown) => Effect.Effect<Report.Detail, CliFault>
 
-/** That of a run's folder. Fails where its space cannot be had. */
+/** The one for a run's folder. Fails if its space is not available. */
 export const detailing = (folder: string): Effect.Effect<Detailing, CliFault, runFolder.Services> =>
   Effect.map(
     spaceOf(folder),

@@ -1,9 +1,9 @@
-/** A network on images of another size, where its space says how its networks grow. */
+/** A network for images of another size, if its space says how its networks grow. */
 import * as Effect from "effect/Effect"
 import { at, type CliFault, fault } from "./CliFault.ts"
 import type * as networks from "./networks.ts"
 
-/** The same network at a resolution: the height of its images, for UniNet's. */
+/** The same network at another resolution: for UniNet's networks, the height of their images. */
 export const to = Effect.fnUntraced(function* (
   found: networks.Found,
   resolution: number

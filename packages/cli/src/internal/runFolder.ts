@@ -16,10 +16,10 @@ export const files = {
   weights: "best.safetensors"
 } as const
 
-/** Trainings that are to be gone on with; gone when the search is finished. */
+/** Trainings that are to be continued; removed when the search is finished. */
 export const checkpoints = "checkpoints"
 
-/** The path as a person would type it from here: nothing that could be taken for a flag. */
+/** The path as you would type it from here, in a form that cannot be taken for a flag. */
 export const shown = Effect.fnUntraced(function* (folder: string) {
   const path = yield* Path.Path
   const relative = path.relative(process.cwd(), folder)
@@ -27,27 +27,27 @@ export const shown = Effect.fnUntraced(function* (folder: string) {
   return short.startsWith("-") ? `./${short}` : short
 })
 
-/** What a process that was ended in its first moments leaves: nothing was begun yet, and whoever begins anew need not mind it. */
+/** What a process leaves behind if it is killed in its first moments: nothing had been started, so a new start can ignore it. */
 const isLeftover = (name: string): boolean =>
   name.endsWith(WholeFile.unfinished) || name === probe || /^\w+\.(db|json)(\.new|\.lock|-lock)/.test(name)
 
 const probe = ".writable"
 
-/** A folder that something is begun in. */
+/** A folder in which something is started. */
 export interface Created {
   readonly folder: string
-  /** Takes it away again if nothing is in it. */
+  /** Removes it again if nothing is in it. */
   readonly undo: Effect.Effect<void>
 }
 
-/** Where something is to be begun. */
+/** Where something is to be started. */
 export interface Place {
   readonly folder: string
-  /** Whether nobody asked for just this one: where it is taken, the next one of its name with a number is as good. */
+  /** Whether any folder will do: if this one is taken, the next one with its name and a number is used. */
   readonly isAny: boolean
 }
 
-/** Makes a folder that was not there: of two that want it at once one has it. */
+/** Creates a folder that did not exist: of two processes that want it at once, one gets it. */
 const claim = Effect.fnUntraced(function* (wanted: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -60,7 +60,7 @@ const claim = Effect.fnUntraced(function* (wanted: string) {
   }
 })
 
-/** A new folder for a run, made with those above it. Fails where it holds anything. */
+/** A new folder for a run, created with its parents. Fails if it is not empty. */
 export const create = Effect.fnUntraced(function* (place: Place): Effect.fn.Return<Created, CliFault, Services> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -85,12 +85,12 @@ export const create = Effect.fnUntraced(function* (place: Place): Effect.fn.Retu
   }
   yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true }), cannot)
   yield* WholeFile.syncFolder(path.dirname(path.resolve(folder)))
-  // Found out now and not after the first trial.
+  // Found out now rather than after the first trial.
   const file = path.join(folder, probe)
   yield* Effect.mapError(Effect.andThen(fs.writeFileString(file, ""), fs.remove(file)), cannot)
   return {
     folder,
-    // Where another one has begun there meanwhile it is not empty.
+    // Not empty if another process has started there in the meantime.
     undo: exists ? Effect.void : Effect.ignore(Effect.try(() => rmdirSync(folder)))
   }
 })
@@ -104,7 +104,7 @@ export const has = Effect.fnUntraced(function* (folder: string, file: string) {
 
 const two = (n: number) => String(n).padStart(2, "0")
 
-/** `runs/2026-01-31-120000-ppo`, or with `-2`, `-3`, … where that is taken when it is made. */
+/** `runs/2026-01-31-120000-ppo`, or with `-2`, `-3`, … if that is taken when it is created. */
 export const fresh = Effect.fnUntraced(function* (strategy: string): Effect.fn.Return<Place, never, Path.Path> {
   const path = yield* Path.Path
   const now = new Date()
@@ -116,11 +116,11 @@ export const fresh = Effect.fnUntraced(function* (strategy: string): Effect.fn.R
 /** A folder that was asked for. */
 export const asked = (folder: string): Place => ({ folder, isAny: false })
 
-/** What the system said, without the call and the path. */
+/** The system's message, without the call and the path. */
 export const reasonOf = ({ message, reason }: PlatformError): string =>
   reason.cause instanceof Error ? reason.cause.message.replace(/,.*$/, "") : message
 
-/** Writes a file so that it is whole or not there, and on the disk when it is said to be. `remedy`: what is said where that fails. */
+/** Writes a file so that it is whole or absent, and on disk once this returns. `remedy`: shown if that fails. */
 export const write = (
   file: string,
   content: Uint8Array | string,

@@ -1,4 +1,4 @@
-/** A run's folder as it stands: what its journal has, who works on it, what there is in the end. */
+/** The current state of a run's folder: what its journal holds, which process is working on it, and the final result. */
 import { Comparison, Fidelity, Journal, type Lock, Search, type Trial } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
@@ -13,7 +13,7 @@ export interface Failure {
   readonly trial: number
   readonly reason: Trial.Reason
   readonly detail: string
-  /** The network in a line. */
+  /** The network on one line. */
   readonly line: string | undefined
 }
 
@@ -22,7 +22,7 @@ export interface Status {
   readonly name: string
   /** `running` while a process holds the journal. */
   readonly state: "running" | "finished" | "stopped"
-  /** `null` for one that has only just begun. */
+  /** `null` for a process that has only just started. */
   readonly holder: Lock.Holder | null | undefined
   readonly strategy: string
   readonly trials: number
@@ -37,16 +37,16 @@ export interface Status {
   /** Seconds from the first to the last entry. */
   readonly seconds: number
   readonly begun: number
-  /** Whether its trials may have come about under different data, software, engines or kinds of machines. */
+  /** Whether its trials may have been trained with different data, software, engines or kinds of machines. */
   readonly isMixed: boolean
-  /** Whether the last of the journal may be missing. */
+  /** Whether the end of the journal may be missing. */
   readonly isCut: boolean
   readonly live: live.Live | undefined
 }
 
 type Proposed = Journal.EntryOf<"Proposed">
 
-/** Results as records: each trial's last. */
+/** Results as records: the last one of each trial. */
 const recordsOf = (
   entries: ReadonlyArray<Journal.Entry>,
   fidelity: Fidelity.Fidelity
@@ -75,7 +75,7 @@ export const ranked = Effect.fnUntraced(function* (folder: string) {
   return rankingOf(records, notes.task, objectives)
 })
 
-/** What an objective of one's own is, only its module knows: those are ranked by the reward. */
+/** Only its module knows a custom objective: such runs are ranked by the reward. */
 const rankingOf = (
   records: ReadonlyArray<Search.Scored<Schema.Json>>,
   task: Status["task"],
@@ -87,11 +87,11 @@ const rankingOf = (
   return Search.ranking(named, isKnown ? names : [])(records)
 }
 
-/** Whether the best network of all trials is there: one that was gone on with has another in the end. */
+/** Whether the best network of all trials is there: a search that was resumed gets a new one at the end. */
 export const isFinished = (folder: string, begun: number) =>
   Effect.map(best.found(folder), (found) => found !== undefined && (found.of ?? begun) >= begun)
 
-/** What a folder holds; fails where it is no search's. */
+/** The status of a folder; fails if it does not belong to a search. */
 export const status = Effect.fnUntraced(function* (folder: string) {
   const name = yield* runFolder.shown(folder)
   const { entries, fidelity, isCut, notes, objectives, strategy, surroundings } = yield* plans.recorded(folder, "")
@@ -150,5 +150,5 @@ export const status = Effect.fnUntraced(function* (folder: string) {
   return result
 })
 
-/** Whether the process that holds the run is one of this machine's. */
+/** Whether the process that holds the run is on this machine. */
 export const isHere = ({ holder }: Status): boolean => holder?.host === hostname()

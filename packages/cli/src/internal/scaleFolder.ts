@@ -1,4 +1,4 @@
-/** The folder of a family: what it was asked for, the search's journal if there is one, and a file for every member. */
+/** The folder of a family: its settings, the search's journal if there is one, and a file for every member. */
 import { Recipe, type Scaling } from "@uninet/model-space"
 import { Coefficients, type Compound } from "@uninet/scaler"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import * as runFolder from "./runFolder.ts"
 
 export const files = { settings: "scale.json", journal: runFolder.files.journal } as const
 
-/** How the coefficients come about. */
+/** How the coefficients are found. */
 export const Method = Schema.TaggedUnion({
   Given: { coefficients: Coefficients.Coefficients },
   Published: {},
@@ -19,24 +19,24 @@ export const Method = Schema.TaggedUnion({
 })
 export type Method = typeof Method.Type
 
-/** What `scale.json` holds: everything that decides the family. */
+/** The content of `scale.json`: everything that decides the family. */
 export const Settings = Schema.Struct({
-  /** As it was named. */
+  /** As it was given. */
   network: Schema.String,
   baseline: networks.Network,
   method: Method,
   phis: Schema.Array(Schema.Finite),
-  /** Multiply-accumulates in place of φ. */
+  /** Multiply-accumulates instead of φ. */
   targetMacs: Schema.NullOr(Schema.Finite),
   fixedImage: Schema.Boolean,
-  /** The file of the weights that the members inherit. */
+  /** The file with the weights that the members inherit. */
   inherit: Schema.NullOr(Schema.String)
 })
 export type Settings = typeof Settings.Type
 
 const Text = Schema.fromJsonString(Settings)
 
-/** Writes the settings into a new folder, and gives it. */
+/** Writes the settings into a new folder, and returns the folder. */
 export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settings: Settings) {
   const path = yield* Path.Path
   const { folder } = yield* runFolder.create(place)
@@ -65,19 +65,19 @@ export const settings = Effect.fnUntraced(function* (
   )
 })
 
-/** The name of a member's files, without what comes after the dot. */
+/** The name of a member's files, without the extension. */
 export const stem = ({ phi }: Pick<Compound.Member<unknown>, "phi">): string => `phi-${Number(phi.toFixed(3))}`
 
-/** What a member's file says. */
+/** The content of a member's file. */
 export interface Described {
   readonly phi: number
   readonly target: number
   readonly effective: number | null
   readonly factors: Compound.Member<unknown>["factors"]
   readonly costs: Readonly<Record<string, number>>
-  /** Where its weights are inherited: whether it computes what the baseline does, and which layers do not. */
+  /** Where its weights are inherited: whether it computes the same as the baseline, and which layers do not. */
   readonly inherited?: { readonly exact: boolean; readonly approximate: ReadonlyArray<Scaling.Approximation> }
-  /** In a line, for people. */
+  /** On one line, for people. */
   readonly line: string
   /** What `uninet train`, `inspect` and `scale` read. */
   readonly network: networks.Network

@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 
 const batch = 32
 
-/** Scores by the proxies of these names, the same for a seed; and says what they take for each network. */
+/** Scores by the proxies with these names, the same for the same seed; prints how long they take per network. */
 export const make = Effect.fnUntraced(function* (
   name: string,
   of: ModelSpace.Any,
@@ -27,7 +27,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.fromResult(ModelSpace.trainable(point)(of)).pipe(
       Effect.flatMap(Proxies.score(proxies, { seed, batch, ...examples })),
       Effect.map((scored) => scored.map(({ score }) => score ?? Number.NaN)),
-      // A network that cannot be scored is taken for an average one.
+      // A network that cannot be scored is taken to be average.
       Effect.orElseSucceed(() => proxies.map(() => Number.NaN)),
       Effect.provideService(Runtime, runtime)
     )

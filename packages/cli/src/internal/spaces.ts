@@ -1,4 +1,4 @@
-/** Spaces as they are named on the command line: a well-known one, or a module of one's own. */
+/** Spaces as they are named on the command line: a well-known one, or a module of your own. */
 import type { ModelSpace } from "@uninet/model-space"
 import { SpaceSource } from "@uninet/search"
 import { Grammar, MobileNet, NasBench201, VisionTransformer } from "@uninet/spaces"
@@ -19,7 +19,7 @@ const UniNetOnly = Schema.Struct({
   depths: Schema.Array(Schema.Finite)
 }).mapFields(Struct.map(Schema.optionalKey))
 
-/** Those that are known by a name. */
+/** The spaces known by name. */
 export const known: SpaceSource.Known = {
   uninet: (facts, only) =>
     Result.flatMap(
@@ -34,7 +34,7 @@ export const known: SpaceSource.Known = {
 
 export const names: ReadonlyArray<string> = Object.keys(known)
 
-/** The one that is searched unless another is asked for. */
+/** The space that is searched by default. */
 export const standard = SpaceSource.SpaceSource.cases.Named.make({ name: "uninet" })
 
 /** What `--space` names. */

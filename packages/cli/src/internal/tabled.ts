@@ -1,4 +1,4 @@
-/** A search's trials as a table that `uninet benchmark` plays, with a card that says how it was made. */
+/** A search's trials as a table for `uninet benchmark`, with a card that says how it was made. */
 import { Table } from "@uninet/controller"
 import { ModelSpace, Task } from "@uninet/model-space"
 import { Correlation } from "@uninet/predictor"
@@ -11,7 +11,7 @@ import { type CliFault, fault } from "./CliFault.ts"
 import * as format from "./format.ts"
 import type { Recorded } from "./plan.ts"
 
-/** A place of choice as a table has it. */
+/** A choice in the form that a table has. */
 const choiceOf = (site: Site.Site): Table.Json["choices"][number] => {
   const options = Array.from({ length: site.count }, (_, token) => {
     const value = site.value(token)
@@ -24,7 +24,7 @@ const choiceOf = (site: Site.Site): Table.Json["choices"][number] => {
   }
 }
 
-/** As few digits as tell them apart. */
+/** As few digits as tell values apart. */
 const short = (value: number) => Number(value.toPrecision(8))
 
 export interface Made {
@@ -33,7 +33,7 @@ export interface Made {
   readonly card: string
 }
 
-/** What a run's journal has, and what is told of it. */
+/** What a run's journal holds, and what is said about it. */
 export interface Given<A, C extends string, M extends string> {
   readonly name: string
   readonly of: ModelSpace.ModelSpace<A, C, M>
@@ -52,7 +52,7 @@ interface Network<A> {
   readonly trainings: ReadonlyArray<Journal.Trained>
 }
 
-/** A column beside the choices and the measure that decides; one that a row has no number for is left out. */
+/** A column in addition to the choices and the deciding measure; a column in which a row has no number is left out. */
 interface Column<A> {
   readonly name: string
   /** What its name does not say. */
@@ -71,7 +71,7 @@ const columnsOf = <A, C extends string, M extends string>(
   return [
     ...ModelSpace.costNames(space).map((name): Column<A> => ({
       name,
-      // One that the search did not know: of a device that was given later.
+      // One that the search did not know: from a device that was given later.
       of: ({ costs, point }) => costs[name] ?? space.costs[name](point)
     })),
     ...Object.keys(measures)
@@ -104,7 +104,7 @@ const columnsOf = <A, C extends string, M extends string>(
   ]
 }
 
-/** The table of a run. Fails where its space is none that a table can have, or where nothing came of its trials. */
+/** The table of a run. Fails if a table cannot represent its space, or if its trials gave no results. */
 export const of = Effect.fnUntraced(function* <A, C extends string, M extends string>({
   license,
   name,
@@ -133,7 +133,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
   for (const [trial, { evaluation }] of results) {
     const from = proposed.get(trial)
     const value = evaluation.measures[decides]
-    // Of fewer epochs than others, or the same network once more.
+    // After fewer epochs than others, or the same network again.
     if (from === undefined || value === undefined || (evaluation.epochs ?? 0) < most || seen.has(from.hash)) continue
     const point = ModelSpace.read(from.point)(space)
     const vector = Result.flatMap(point, (point) =>

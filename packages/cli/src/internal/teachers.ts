@@ -18,22 +18,22 @@ import * as trained from "./trained.ts"
 
 type Needs = Dataset.Dataset | runFolder.Services
 
-/** A teacher as a plan and workers know it. */
+/** A teacher in the form that a plan and workers use. */
 export const Named = Schema.Struct({
   /** A run's folder, or a file of weights. */
   file: Schema.String,
-  /** A file with its logits for the training split; absent where recipes do not show examples as they are, so that it is run on every batch. */
+  /** A file with its logits for the training split; absent if recipes change the examples, so that it is run on every batch. */
   logits: Schema.optionalKey(Schema.String)
 })
 export type Named = typeof Named.Type
 
-/** As it is kept in a journal. */
+/** In the form stored in a journal. */
 export const portable = ({ file, logits }: Named): Named => ({
   file: paths.portable(file),
   ...(logits === undefined ? {} : { logits: paths.portable(logits) })
 })
 
-/** The network of a file or a run's folder, which has to tell the classes of the data set apart. `flag`: what it was told by. */
+/** The network in a file or a run's folder, which has to know the classes of the data set. `flag`: how it was given. */
 export const network = Effect.fnUntraced(function* (
   file: string,
   flag: string
@@ -57,11 +57,14 @@ export const read = Effect.fnUntraced(function* ({
   const teacher = yield* network(file, "the teacher")
   if (logits === undefined) return teacher
   const bytes = yield* Effect.mapError(fs.readFile(logits), at("the teacher's logits"))
-  // A copy lies where numbers may begin.
+  // A copy is aligned for floats.
   return { ...teacher, logits: new Float32Array(bytes.slice().buffer) }
 })
 
-/** Where the logits of a teacher are, below a folder: where teacher, data, engine and software are the same, in the same file. Nowhere where the recipe does not show examples as they are. */
+/**
+ * The location of a teacher's logits inside a folder: the same file if teacher, data, engine and software are the same. None if the recipe
+ * changes the examples.
+ */
 export const place = Effect.fnUntraced(function* (
   file: string,
   { digest, folder, recipe }: { readonly digest: string; readonly folder: string; readonly recipe: Recipe.Recipe }
@@ -73,7 +76,7 @@ export const place = Effect.fnUntraced(function* (
   return { file, logits: path.join(folder, "teachers", `${name}.logits`) }
 })
 
-/** Computes a teacher's logits where they are not there yet. */
+/** Computes a teacher's logits if they do not exist yet. */
 export const prepare = Effect.fnUntraced(function* ({ file, logits }: Named, { imageSize }: Recipe.Recipe) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path

@@ -8,14 +8,14 @@ export interface Work {
 }
 
 export interface State {
-  /** Trials with a first result or none, those of an earlier run with them. */
+  /** Trials with a first result or none, including those of an earlier run. */
   done: number
   failed: number
   resumed: number
-  /** Whole trainings' worth of work in this run, without what is running. */
+  /** The work done in this run, in complete trainings, not counting what is still running. */
   worked: number
   readonly running: Map<number, { rung: number; done: number }>
-  /** Of those that are done, whether the strategy was told of them or not. */
+  /** Among those that are done, whether or not they have been reported to the strategy. */
   best: Search.Scored<unknown> | undefined
   readonly started: number
 }
@@ -42,7 +42,7 @@ const isBetter = (record: Search.Scored<unknown>, best: Search.Scored<unknown> |
   return compared === undefined ? (mine.epochs ?? 0) > (its.epochs ?? 0) : compared > 0
 }
 
-/** Follows an event in the counts. */
+/** Counts an event. */
 export const follow = (state: State, event: Search.SearchEvent<unknown>, { fidelity }: Work): void => {
   if (event._tag === "Resumed") state.done = state.resumed = event.trials
   if (event._tag === "Started") state.running.set(event.candidate.trial, { rung: event.rung, done: 0 })
@@ -53,7 +53,7 @@ export const follow = (state: State, event: Search.SearchEvent<unknown>, { fidel
   if (event._tag === "Finished" || event._tag === "Failed") {
     state.running.delete(event._tag === "Finished" ? event.record.trial : event.failure.trial)
     state.worked += Fidelity.partOf(event.rung)(fidelity)
-    // Trials that are tried once more are none beside the first.
+    // Retried trials do not count in addition to the first attempt.
     if (event.rung === 0 && (event._tag === "Finished" ? event.record : event.candidate).again === undefined)
       state.done++
     if (event._tag === "Failed") state.failed++
@@ -62,7 +62,7 @@ export const follow = (state: State, event: Search.SearchEvent<unknown>, { fidel
     state.best = event.record
 }
 
-/** Share of the whole search that is done, 0 … 1. */
+/** The share of the whole search that is done, 0 … 1. */
 export const share = (state: State, { fidelity, trials }: Work): number => {
   const running = [...state.running.values()].reduce(
     (sum, { done, rung }) => sum + done * Fidelity.partOf(rung)(fidelity),
@@ -72,7 +72,7 @@ export const share = (state: State, { fidelity, trials }: Work): number => {
   return Math.min(1, (earlier + state.worked + running) / Math.max(1e-9, Fidelity.expected(trials)(fidelity)))
 }
 
-/** Seconds left, if the rest goes as fast as what this run has done; `undefined` while that is too little to say. */
+/** Seconds left, if the rest goes as fast as this run so far; `undefined` while too little is done to say. */
 export const left = (state: State, work: Work): number | undefined => {
   const before = Fidelity.expected(state.resumed)(work.fidelity) / Fidelity.expected(work.trials)(work.fidelity)
   const done = share(state, work) - before

@@ -1,4 +1,4 @@
-/** The folder of a training: what it was told, its metrics, its checkpoints and its best weights. */
+/** The folder of a training: its settings, its metrics, its checkpoints and its best weights. */
 import { Lock } from "@uninet/search"
 import { Checkpoints, Recipe } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -17,14 +17,14 @@ export const files = {
   best: Checkpoints.bestFile
 } as const
 
-/** What `train.json` holds: everything that decides the result, on one kind of machine. */
+/** The content of `train.json`: everything that decides the result, on one kind of machine. */
 export const Settings = Schema.Struct({
-  /** As it was named. */
+  /** As it was given. */
   name: Schema.String,
   network: networks.Network,
-  /** The file of the first weights, where they were not drawn. */
+  /** The file of the initial weights, if they were not drawn. */
   weights: Schema.optionalKey(Schema.String),
-  /** The folder or file of the teacher, where it has one. */
+  /** The folder or file of the teacher, if it has one. */
   teacher: Schema.optionalKey(Schema.String),
   /** A name or a folder. */
   dataset: Schema.String,
@@ -41,10 +41,10 @@ const Text = Schema.fromJsonString(Settings)
 /** The file whose lock a training holds. */
 const lockedFile = (folder: string) => Path.Path.pipe(Effect.map((path) => path.join(folder, files.settings)))
 
-/** Who trains in a folder, if anybody does; `null` for one that has only just begun. */
+/** The process that is training in a folder, if any; `null` if it has only just started. */
 export const holderOf = (folder: string) => Effect.map(lockedFile(folder), Lock.holderOf)
 
-/** Has the folder to itself until the scope ends. `flag`: how it was named. */
+/** Locks the folder until the scope ends. `flag`: how it was given. */
 export const hold = Effect.fnUntraced(function* (folder: string, flag: string) {
   const name = yield* runFolder.shown(folder)
   yield* Effect.catchTags(Lock.hold(yield* lockedFile(folder)), {
@@ -62,7 +62,7 @@ export interface Begun {
   readonly refuse: Effect.Effect<void>
 }
 
-/** Has a new folder to itself until the scope ends, and writes the settings into it. */
+/** Creates a new folder, locks it until the scope ends, and writes the settings into it. */
 export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settings: Settings) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -77,11 +77,11 @@ export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settin
   const { folder, undo } = yield* runFolder.create(place)
   let isRefused = false
   const written = Effect.forEach([files.settings, files.metrics], (name) => fs.remove(path.join(folder, name)))
-  // When its lock is gone, too.
+  // Runs after its lock is released.
   yield* Effect.addFinalizer(() => Effect.andThen(isRefused ? Effect.ignore(written) : Effect.void, undo))
   const file = path.join(folder, files.settings)
   yield* hold(folder, "--out")
-  // Another one may have begun there between the two.
+  // Another process may have started there between the two.
   yield* taken
   const text = `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`
   yield* runFolder.write(file, text, "Make room, then begin again.")

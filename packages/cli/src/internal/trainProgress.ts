@@ -1,4 +1,4 @@
-/** How a training is going: a bar on a terminal, a line an epoch elsewhere. Written to standard error, so that results can be piped. */
+/** The progress of a training: a bar on a terminal, otherwise one line per epoch. Written to standard error, so that results can be piped. */
 import type { Task } from "@uninet/model-space"
 import type { TrainEvent } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ export interface Display {
   readonly onEvent: (event: TrainEvent.TrainEvent) => Effect.Effect<void>
 }
 
-/** Time left, by the speed of this process so far. */
+/** The time left, by this process's speed so far. */
 const clock = () => {
   let first: { readonly step: number; readonly at: number } | undefined
   return ({ step, steps }: TrainEvent.Step): string => {
@@ -22,7 +22,7 @@ const clock = () => {
   }
 }
 
-/** An epoch in a line. */
+/** An epoch on one line. */
 const line = (event: TrainEvent.Epoch, task: Task.Task): string => {
   const { averaged, epoch, epochs, isBest, loss, seconds, validation } = event
   const figures = [

@@ -1,4 +1,4 @@
-/** A network with its weights, as a run or a file has it. */
+/** A network with its weights, from a run or a file. */
 import { ModelSpace } from "@uninet/model-space"
 import { Model, Safetensors, Weights } from "@uninet/nn"
 import { SpaceSource } from "@uninet/search"
@@ -16,12 +16,12 @@ import * as trainFolder from "./trainFolder.ts"
 export interface Trained extends networks.Found {
   readonly network: ModelSpace.Trainable
   readonly weights: Weights.Weights
-  /** The file, as a person would type it. */
+  /** The file, as you would type it. */
   readonly name: string
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** The network and weights of a file; `known`: of a file that does not say which network it is of. */
+/** The network and weights in a file; `known`: for a file that does not say which network it belongs to. */
 const readFile = Effect.fnUntraced(function* (
   file: string,
   override: Option.Option<string>,
@@ -54,7 +54,7 @@ const readFile = Effect.fnUntraced(function* (
   )
 })
 
-/** The network and the weights of a folder that `uninet train` or `uninet search` wrote, or of a safetensors file that does. */
+/** The network and the weights in a folder that `uninet train` or `uninet search` wrote, or in a safetensors file that contains both. */
 export const read = Effect.fnUntraced(function* (run: string, override: Option.Option<string>) {
   const path = yield* Path.Path
   return yield* readFile(
@@ -64,10 +64,10 @@ export const read = Effect.fnUntraced(function* (run: string, override: Option.O
   )
 })
 
-/** Weights for a network that is known: a file of them, which may be another program's. */
+/** Weights for a known network, from a file that another program may have written. */
 export const readFor = (network: networks.Found, file: string) => readFile(file, Option.none(), network)
 
-/** What of a run's `train.json` or `best.json` tells where its network comes from. */
+/** The part of a run's `train.json` or `best.json` that tells where its network comes from. */
 const Settings = Schema.fromJsonString(
   Schema.Struct({
     dataset: Schema.optionalKey(Schema.String),
@@ -78,7 +78,7 @@ const Settings = Schema.fromJsonString(
   })
 )
 
-/** Data set, seed and trial of a run, as far as its folder says so. */
+/** The data set, seed and trial of a run, as far as its folder says. */
 export const settingsOf = Effect.fnUntraced(function* (
   run: string
 ): Effect.fn.Return<typeof Settings.Type, CliFault, runFolder.Services> {

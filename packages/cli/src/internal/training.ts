@@ -1,4 +1,4 @@
-/** What a worker process of `uninet search` evaluates with: what the search's settings say, on a device. */
+/** How a worker process of `uninet search` evaluates: as the search's settings say, on a device. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Dataset } from "@uninet/data"
 import { Int8 } from "@uninet/export"
@@ -15,9 +15,9 @@ import * as spaces from "./spaces.ts"
 export const Options = Schema.Struct({
   setup: Setup.Settings,
   device: Schema.Literals(Device.chosen),
-  /** Whether networks are measured in eight bits as well; absent where they are not. */
+  /** Whether networks are also measured in eight bits; absent if they are not. */
   int8: Schema.optionalKey(Schema.Boolean),
-  /** Whom networks learn from; absent where that is nobody. */
+  /** The teacher of the networks; absent if there is none. */
   teacher: Schema.optionalKey(teachers.Named)
 })
 export type Options = typeof Options.Type
@@ -33,7 +33,7 @@ export const toJson = ({ device, int8 = false, setup, teacher }: Options): Schem
 /** This module's address, for workers to import. */
 export const module = new URL(import.meta.url)
 
-/** How good networks are in eight bits, on the data set that they are trained on. */
+/** How good networks are in eight bits, on the data set they are trained on. */
 const inEightBits = Effect.map(
   Dataset.Dataset,
   (dataset): TrainingEvaluator.Also =>
@@ -45,7 +45,7 @@ const inEightBits = Effect.map(
       })
 )
 
-/** What evaluates trials in this process. */
+/** Evaluates trials in this process. */
 export const evaluator = ({
   device,
   int8 = false,

@@ -1,4 +1,4 @@
-/** A training's folder as it stands: what is trained, how far that is, and who works on it. */
+/** The current state of a training's folder: what is trained, how far it is, and which process is working on it. */
 import type { Lock } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -13,19 +13,19 @@ export interface Training {
   readonly folder: string
   readonly name: string
   readonly state: "running" | "finished" | "stopped"
-  /** `null` for one that has only just begun. */
+  /** `null` for a process that has only just started. */
   readonly holder: Lock.Holder | null | undefined
-  /** As it was named. */
+  /** As it was given. */
   readonly network: string
   readonly dataset: string
-  /** Epochs that are over, and how many there are to be. */
+  /** Completed epochs, and how many there are in total. */
   readonly epochs: number
   readonly of: number
   /** The best epoch's measures on the validation split; `null` before the first. */
   readonly best: Readonly<Record<string, number>> | null
 }
 
-/** What of `metrics.jsonl` tells of an epoch. */
+/** The part of `metrics.jsonl` that describes an epoch. */
 const Epoch = Schema.fromJsonString(
   Schema.Struct({
     _tag: Schema.Literal("Epoch"),
@@ -36,7 +36,7 @@ const Epoch = Schema.fromJsonString(
 )
 const epochOf = Schema.decodeUnknownOption(Epoch)
 
-/** How a training stands; fails where the folder is none's. */
+/** The status of a training; fails if the folder does not belong to one. */
 export const status = Effect.fnUntraced(function* (folder: string) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -60,7 +60,7 @@ export const status = Effect.fnUntraced(function* (folder: string) {
   return training
 })
 
-/** The first measure there is, which is the one that decides. */
+/** The first measure, which is the deciding one. */
 export const bestOf = ({ best }: Training): string => {
   const [first] = Object.entries(best ?? {})
   return first === undefined ? "" : `${first[0]} ${format.number(first[1])}`

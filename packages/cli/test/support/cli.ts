@@ -1,4 +1,4 @@
-/** The real command line in a process of its own, and a data set that trains in no time. */
+/** The real command line in a separate process, and a data set that trains in no time. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Uninet } from "@uninet/cli"
 import * as Effect from "effect/Effect"
@@ -22,18 +22,18 @@ export interface Options {
   readonly cwd?: string
   readonly until?: RegExp
   readonly signal?: NodeJS.Signals
-  /** Called with the process's number once it runs. */
+  /** Called with the process's number once it is running. */
   readonly onStart?: (pid: number) => void
-  /** Called whenever it says something on its standard error, before it is sent a signal for it. */
+  /** Called whenever it prints something on standard error, before the signal for that text is sent. */
   readonly onText?: () => void
   readonly env?: NodeJS.ProcessEnv
 }
 
-/** Runs `uninet …` to its end. `until`: sends the signal when the standard error has this text. */
+/** Runs `uninet …` until it ends. `until`: sends the signal when standard error contains this text. */
 export const uninet = (args: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ran> =>
   ran(process.execPath, [bin, ...args], options)
 
-/** Runs a command that was printed, as a shell takes it. */
+/** Runs a command that was printed, through a shell. */
 export const pasted = (command: string, options: Options = {}): Effect.Effect<Ran> =>
   ran("sh", ["-c", command], options)
 
@@ -63,7 +63,7 @@ const ran = (program: string, args: ReadonlyArray<string>, options: Options): Ef
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-/** The command line in this process: what a process of its own would say, cheaper. One at a time where it is to run in another folder. */
+/** Runs the command line in this process: the same output as a separate process, but cheaper. One at a time if it is to run in another folder. */
 export const here = (
   args: ReadonlyArray<string>,
   { cwd, env = {} }: Pick<Options, "cwd" | "env"> = {}
@@ -78,7 +78,7 @@ export const here = (
 
 const ended = (lines: ReadonlyArray<unknown>) => lines.map((line) => `${String(line)}\n`).join("")
 
-/** The folder and the environment of before. */
+/** Restores the previous folder and environment. */
 const entered = (cwd: string | undefined, env: NodeJS.ProcessEnv) =>
   Effect.sync(() => {
     const before = {
@@ -114,7 +114,7 @@ const idx = (dimensions: ReadonlyArray<number>, bytes: Uint8Array) => {
   return Buffer.concat([header, bytes])
 }
 
-/** Images of two classes, a bright left or right half, with some noise. */
+/** Images of two classes, with a bright left or right half and some noise. */
 const samples = (count: number) => {
   const images = new Uint8Array(count * edge * edge)
   const labels = Uint8Array.from({ length: count }, (_, i) => i % 2)
@@ -136,7 +136,7 @@ export const tinyNetwork = {
   headDim: 8
 }
 
-/** Makes a data set of IDX files below the folder and gives its path. */
+/** Creates a data set of IDX files inside the folder and returns its path. */
 export const tinyDataset = (below: string): string => {
   const path = join(below, "tiny")
   mkdirSync(path)

@@ -1,4 +1,4 @@
-/** A space with an operator of its own whose declared MACs are off by one on odd sizes. */
+/** A space with its own operator, whose declared MACs are off by one on odd sizes. */
 import { type Operator, OperatorSet } from "@uninet/operators"
 import type { SpaceError } from "@uninet/search-space"
 import { Kit, UniNetSpace } from "@uninet/uninet"

@@ -1,8 +1,8 @@
-/** A device file that nobody measured. */
+/** A device file that was not measured. */
 import { Device } from "@uninet/latency"
 import { ModelSpace } from "@uninet/model-space"
 
-/** A device of a space whose networks take what a predictor says. */
+/** A device for a space whose networks take as long as a predictor says. */
 export const deviceOf = <A, C extends string, M extends string>(
   of: ModelSpace.ModelSpace<A, C, M>,
   predictor: Device.Device["predictor"]

@@ -1,4 +1,4 @@
-/** A run's folder as a search leaves it, without a search: in no time, with the results that a test wants. */
+/** A run's folder as a search leaves it, made without a search: in no time, with the results that a test needs. */
 import { ModelSpace, Recipe } from "@uninet/model-space"
 import { Journal, type Training } from "@uninet/search"
 import { Prng, Space } from "@uninet/search-space"
@@ -18,7 +18,7 @@ export interface Made {
   readonly strategy?: string
   /** The accuracies of its trials; `null` for one that failed. */
   readonly accuracies: ReadonlyArray<number | null>
-  /** Trials that were stopped after their first epoch, by half of their accuracy. */
+  /** Trials that were stopped after their first epoch, at half of their accuracy. */
   readonly stopped?: ReadonlyArray<number>
 }
 
@@ -40,7 +40,7 @@ export const points = ({ accuracies, seed = "0" }: Made) => {
   return accuracies.map(() => Space.sample(prng)(of.space))
 }
 
-/** Makes the folder below another one and gives its path. */
+/** Creates the folder inside another one and returns its path. */
 export const made = (below: string, name: string, given: Made): Effect.Effect<string> => {
   const { accuracies, seed = "0", stopped = [], strategy = "random" } = given
   const folder = join(below, name)

@@ -1,4 +1,4 @@
-/** The command: makes the folder, and says how to go on. */
+/** The command: creates the folder, and says what to do next. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { basename, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
@@ -27,7 +27,7 @@ const read = (args: ReadonlyArray<string>) => {
   }
 }
 
-/** Runs the command; gives the exit code. */
+/** Runs the command; returns the exit code. */
 export const main = (args: ReadonlyArray<string>): number => {
   const given = read(args)
   if (typeof given === "string") return wrong(`${given}\n\n${usage()}`)

@@ -1,7 +1,7 @@
-/** The oldest Node that reads a project's TypeScript as it is. */
+/** The oldest Node that runs a project's TypeScript without compiling. */
 export const oldest = "22.18"
 
-/** What there is to say to who has this version of Node: nothing where it will do. */
+/** What to tell users of this Node version; nothing if it is new enough. */
 export const complaint = (version: string): string | undefined => {
   const [major = 0, minor = 0] = version.split(".").map(Number)
   const [neededMajor = 0, neededMinor = 0] = oldest.split(".").map(Number)

@@ -1,10 +1,10 @@
-/** Where the files of projects are: in a checkout the examples are the repository's, a packed package has copies. */
+/** Where the files of projects are: in a checkout the examples are the repository's; a published package has copies. */
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 export const template = fileURLToPath(new URL("../../template", import.meta.url))
 
-/** What a packed package has. */
+/** The copies in a published package. */
 export const copied = fileURLToPath(new URL("../../dist/examples", import.meta.url))
 
 const repository = fileURLToPath(new URL("../../../../examples", import.meta.url))

@@ -1,4 +1,4 @@
-/** The versions of what a project needs besides the packages of this one's version. */
+/** The versions of a project's dependencies, besides the packages with this one's version. */
 export const versions: Readonly<Record<string, string>> = {
   "@effect/platform-node": "^4.1.0",
   "@types/node": "^24",

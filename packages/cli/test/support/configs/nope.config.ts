@@ -1,4 +1,4 @@
-/** As someone without a type checker writes it: there is no such operator. */
+/** As someone without a type checker might write it: this operator does not exist. */
 import { OperatorSet } from "@uninet/operators"
 import { defineConfig } from "@uninet/search"
 import { Kit, UniNetSpace } from "@uninet/uninet"

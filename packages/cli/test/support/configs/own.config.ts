@@ -1,4 +1,4 @@
-/** A search of no training: space, data set, evaluator and strategy of one's own. */
+/** A search without training: with its own space, data set, evaluator and strategy. */
 import { RegularizedEvolution } from "@uninet/controller"
 import { Memory } from "@uninet/data"
 import { OperatorSet } from "@uninet/operators"

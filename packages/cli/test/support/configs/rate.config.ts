@@ -1,4 +1,4 @@
-/** A learning rate that is a slip of the pen. */
+/** A learning rate with a typo. */
 import { Recipe } from "@uninet/model-space"
 import { defineConfig } from "@uninet/search"
 

@@ -1,4 +1,4 @@
-/** Trials that take a moment, and say which process they run in: a file of its number in the folder `UNINET_TEST_PIDS`. */
+/** Trials that take a moment, and report the process they run in: as a file named after its number in the folder `UNINET_TEST_PIDS`. */
 import { Memory } from "@uninet/data"
 import { defineConfig, Evaluator } from "@uninet/search"
 import { UniNetSpace } from "@uninet/uninet"

@@ -1,4 +1,4 @@
-/** Images of two classes; `UNINET_TEST_CLASSES` gives them other names, or the same in another order, with labels that follow. */
+/** Images of two classes; `UNINET_TEST_CLASSES` gives them other names, or the same names in another order, with labels to match. */
 import { type DataError, type Dataset, Memory } from "@uninet/data"
 import type * as Layer from "effect/Layer"
 
@@ -6,7 +6,7 @@ const classes = (process.env["UNINET_TEST_CLASSES"] ?? "ramp,bright").split(",")
 const bright = classes.indexOf("bright")
 const other = classes.findIndex((name) => name !== "bright")
 
-/** As hard as it has to be for some to be taken for the other. */
+/** Hard enough for some to be mistaken for the other class. */
 const images = Uint8Array.from({ length: 96 * 144 }, (_, i) =>
   Math.floor(i / 144) % 3 === 0 ? (i * 2654435761) % 251 : 190 + ((i * 40503) % 61)
 )
