@@ -1,12 +1,14 @@
 /**
- * Random architectures of the space for small images: training steps per second by two processes of one thread, against the best of PyTorch's eager mode: two
- * processes of one thread and one process of two, each with channels last and without, in alternating rounds. (What a search trains is new each time: compiling takes longer than training.)
+ * Training steps per second on random architectures of the space for small images. Two processes with one thread each are compared with the
+ * best of PyTorch's eager mode: two processes with one thread and one process with two, each with channels last and without, in alternating
+ * rounds. (What a search trains is new each time, so compiling would take longer than training.)
  *
  *   node bench/architectures.ts [--from 0] [--count 50] [--rounds 3] [--steps 3] [--batch 64] [--seed architectures] [--devices cpu] [--clock wall]
  *
- * `--clock processor` counts the processor's seconds and leaves out the processes of two threads: for a machine that others use too.
+ * `--clock processor` measures processor time and leaves out the processes with two threads: for a machine that others use too.
  *
- * `pnpm bench:pytorch` installs PyTorch. Prints a Markdown table. Architecture i is the same whatever `--from` and `--count` are, so that a long run can be taken in parts.
+ * `pnpm bench:pytorch` installs PyTorch. Prints a Markdown table. Architecture i is the same whatever `--from` and `--count` are, so that a
+ * long run can be divided.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -1,7 +1,8 @@
 /**
- * How many proposals have to be out for a hundred workers to be busy, and what the database has to bear: a search of trials of 3 to 9 s (they sleep) on a PostgreSQL server of this
- * machine, with a hundred workers of one trial each, 25 to a process, and every worker with connections of its own. Told are the share of the workers' time that was spent on trials once all
- * were there, the connections, and the transactions a second.
+ * How many proposals have to be pending to keep a hundred workers busy, and what load does the database have to bear? Runs a search with
+ * trials of 3 to 9 s (they sleep) on a PostgreSQL server on this machine, with a hundred workers of one trial each, 25 to a process, every
+ * worker with its own connections. Reports the share of the workers' time that was spent on trials once all workers had started, the
+ * connections, and the transactions per second.
  *
  *     node bench/cluster-ahead.ts [--workers 100] [--trials 600] [--ahead 8,100,200,400]        (needs PostgreSQL's Debian packages)
  */
@@ -94,7 +95,7 @@ try {
     `${values.workers} workers\n\n| ahead | trials | took | workers' time on trials | connections | transactions a second |\n| ---: | ---: | ---: | ---: | ---: | ---: |`
   )
   for (const ahead of values.ahead.split(","))
-    // With few out at a time few are enough to tell.
+    // With few pending at a time, a few trials are enough.
     await measure(server, Number(values.workers), Math.min(Number(values.trials), 10 * Number(ahead)), Number(ahead))
 } finally {
   await server.remove()

@@ -1,6 +1,7 @@
 /**
- * What becomes of workers' time when trials are placed by a hash of their names, as Effect Cluster places entities, and when workers take them off a queue: a
- * simulation of 400 trials (4000 for a hundred workers) whose durations vary between 1 and 3, at most `ahead` of them out at a time and told in order, as `Search` does.
+ * Simulates how well workers' time is used when trials are placed by a hash of their names, as Effect Cluster places entities, and when
+ * workers take them from a queue: 400 trials (4000 for a hundred workers) with durations between 1 and 3, at most `ahead` of them pending
+ * at a time and reported in order, as in `Search`.
  *
  *     node bench/cluster-placement.ts
  */
@@ -16,7 +17,7 @@ const utilisation = (workers: number, ahead: number, placed: boolean, seed: stri
   const ended: Array<number> = []
   let told = 0
   for (let i = 0; i < trials; i++) {
-    // Trial i is proposed when all up to i − ahead have been told.
+    // Trial i is proposed once all up to i − ahead have been reported.
     const proposed = i < ahead ? 0 : (told = Math.max(told, ended[i - ahead]!))
     const worker = placed ? homes[i]! : free.indexOf(Math.min(...free))
     const begins = Math.max(proposed, free[worker]!)

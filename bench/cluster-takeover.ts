@@ -1,6 +1,6 @@
 /**
- * How long until a lost worker's trial is another's: two workers on a PostgreSQL server, the one that has the trial is killed (SIGKILL), frozen (SIGSTOP), or
- * stopped as by Ctrl-C (SIGINT), and the time is taken until the other one begins.
+ * How long until another worker takes over a lost worker's trial? Of two workers on a PostgreSQL server, the one that has the trial is
+ * killed (SIGKILL), frozen (SIGSTOP), or stopped as by Ctrl-C (SIGINT), and the time until the other one starts is measured.
  *
  *     node bench/cluster-takeover.ts [times each]        (default 5; needs PostgreSQL's Debian packages)
  */
@@ -50,7 +50,7 @@ try {
       const first = start("worker", [url, "1"])
       await until(() => first.taken)
       const second = start("worker", [url, "1"])
-      // It is there, and its victim anywhere between two heartbeats.
+      // The worker is active, and its victim is anywhere between two heartbeats.
       await until(() => server.sql(name, "select count(*) from uninet_worker") === "2")
       await new Promise((resolve) => setTimeout(resolve, 500 * i))
       const began = performance.now()

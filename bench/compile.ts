@@ -1,6 +1,6 @@
 /**
- * What compiling costs a search: the time until the first step of random architectures of the space for small images, at first and when the same graph is compiled again in
- * the process, beside the time of a trial (one epoch on MNIST, batch 64).
+ * What compiling costs a search: the time until the first step on random architectures of the space for small images, the first time and
+ * when the same graph is compiled again in the process, compared with the time of a trial (one epoch on MNIST, batch 64).
  *
  *   node bench/compile.ts [--architectures 12] [--steps 8]
  *
@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
 })
 const batch = 64
 
-/** Milliseconds that an effect takes. */
+/** How many milliseconds an effect takes. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const start = performance.now()

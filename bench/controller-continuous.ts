@@ -1,9 +1,9 @@
 /**
- * Plays the strategies on problems of numbers (`numeric-problems.ts`) and writes bench/results/controller-continuous.md.
+ * Plays the strategies on numeric problems (`numeric-problems.ts`) and writes bench/results/controller-continuous.md.
  *
  *   node bench/controller-continuous.ts [SEEDS [PROBLEMS [STRATEGIES]]]
  *
- * With problems or strategies named it only prints.
+ * If problems or strategies are given, it only prints.
  */
 import { Benchmark, Strategies } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"

@@ -1,7 +1,7 @@
 /**
- * What every option of PPO is worth, by random settings: plays COUNT of them, appends each to FILE as a line, and prints for every value of every option the
- * mean place of all settings in FILE that have it. A place is a setting's difference from the mean of all, in the deviations of problem and budget, averaged over
- * both. Several runs with different SEEDs add up; COUNT 0 only prints.
+ * The effect of every option of PPO, from random settings: plays COUNT of them, appends each to FILE as a line, and prints for every value
+ * of every option the mean place of all settings in FILE that have it. A place is a setting's difference from the mean of all, in standard
+ * deviations for the problem and budget, averaged over both. Several runs with different SEEDs add up; with COUNT 0 it only prints.
  *
  *   node bench/controller-effects.ts FILE COUNT SEED PROBLEMS SEEDS 'OPTIONS'
  *   node bench/controller-effects.ts effects.jsonl 8 1 nas-bench-macro.json.gz,dag-1,cell-1,uninet-1 12 '{"learningRate":[0.02,0.04],"epochs":[2,4,6]}'
@@ -18,7 +18,7 @@ const Value = Schema.Union([Schema.Finite, Schema.String])
 const Line = Schema.fromJsonString(
   Schema.Struct({
     options: Schema.Record(Schema.String, Value),
-    /** Mean and deviation, by problem and budget. */
+    /** Mean and standard deviation, by problem and budget. */
     results: Schema.Record(Schema.String, Schema.Tuple([Schema.Finite, Schema.Finite]))
   })
 )

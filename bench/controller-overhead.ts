@@ -1,10 +1,10 @@
 /**
- * What the strategies cost: proposals per second of one core, everything counted (asking, telling, learning), on a space of eight choices of three (too
- * small for random search, so: of twelve of five) and on UniNet's space for small images.
+ * What the strategies cost: proposals per second on one core, including everything (asking, telling, learning), on a space of eight choices
+ * of three (which is too small for random search, so it uses twelve of five) and on UniNet's space for small images.
  *
  *   node bench/controller-overhead.ts
  *
- * TPE and the Gaussian process are measured at 1,000 results of history.
+ * TPE and the Gaussian process are measured with a history of 1,000 results.
  */
 import { Strategies, type Strategy, Told } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -18,7 +18,7 @@ import { cpus } from "node:os"
 const twelve = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 4 }), 12)))
 const uninet = Result.getOrThrow(UniNetSpace.small())
 
-/** Worked out beforehand: what a network is worth is not the strategies' work. */
+/** Computed in advance: a network's worth is not part of the strategies' work. */
 const worths = Float64Array.from({ length: 256 }, (_, i) => Math.sin(i))
 const reward = (tokens: Space.Tokens) => {
   let sum = 0
@@ -51,7 +51,7 @@ const advance = Effect.fnUntraced(function* (strategy: Strategy.Strategy<unknown
 
 const measure = Effect.fnUntraced(function* (space: Space.Space<unknown>, play: (typeof plays)[number]) {
   const strategy = yield* Strategies.all[play.name](space, Prng.fromSeed(1))
-  // a history comes from the strategy itself, but the Gaussian process would take a minute for it: its results are told from a batch
+  // a history comes from the strategy itself, but the Gaussian process would take a minute for it, so its results come from a batch
   yield* advance(strategy, play.before, play.name === "gp" ? 10 : play.batch)
   const start = process.cpuUsage()
   yield* advance(strategy, play.measured, play.batch)

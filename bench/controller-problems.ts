@@ -1,17 +1,17 @@
 /**
- * Problems to choose the strategies' defaults on, so that they are not fitted to one table:
+ * Problems for choosing the strategies' defaults, so that they are not fitted to a single table:
  *
- * - `cell-N`: tables like those of cell-based benchmarks: six edges of a four-node cell, each with one of five operations. What a cell is worth depends on its
- *   paths (edges act together), on chance effects of single choices and pairs, and saturates; what the search sees is noisy.
- * - `rough-N`: the same with stronger effects of pairs, and more of each cell's own.
- * - `dag-N`: the same form with what is known of real cells in it: a cell is worth what the convolutions on its open paths do, in depth and in number; a path
- *   without any (a residual) is worth much, but only next to convolutions, and may lie in three places, of which one is enough; pooling and closed paths cost;
- *   returns diminish, so that most cells are within a few points and the best within tenths.
- * - `chain-N`: eight layers of three operations with chance effects of singles, neighbours and triples.
- * - `uninet-N`: UniNet's own space for small images with a synthetic accuracy: operators and modules that suit stages and one another, returns of width, depth and
- *   expansion that diminish, and a price on them.
+ * - `cell-N`: tables like those of cell-based benchmarks: six edges of a four-node cell, each with one of five operations. A cell's worth
+ *   depends on its paths (edges interact), on random effects of single choices and pairs, and saturates; what the search sees is noisy.
+ * - `rough-N`: the same with stronger effects of pairs, and a larger part that is individual to each cell.
+ * - `dag-N`: the same form, with known properties of real cells: a cell is worth what the convolutions on its open paths contribute, in
+ *   depth and in number. A path without any (a residual) is worth much, but only next to convolutions, and may be in three places, of which
+ *   one is enough. Pooling and closed paths cost. Returns diminish, so that most cells are within a few points and the best within tenths.
+ * - `chain-N`: eight layers of three operations with random effects of singles, neighbours and triples.
+ * - `uninet-N`: UniNet's own space for small images with a synthetic accuracy: operators and modules that suit stages and each other,
+ *   diminishing returns of width, depth and expansion, and a price on them.
  *
- * N is the seed of the chance effects.
+ * N is the seed of the random effects.
  */
 import { type Benchmark, Table } from "@uninet/controller"
 import { Choice, Prng, Site, Space } from "@uninet/search-space"
@@ -41,7 +41,7 @@ const table = (
     })
   )
 
-/** Effects drawn once for every key. */
+/** Effects drawn once for each key. */
 const effects = (prng: Prng.Prng) => {
   const known = new Map<string, number>()
   return (key: string) => {
@@ -85,7 +85,7 @@ const cell = (seed: number, rough = false) => {
         for (let j = i + 1; j < 6; j++) chance += (rough ? 0.4 : 0.25) * effect(`${i}:${ops[i]} ${j}:${ops[j]}`)
       }
       const latent = work + 0.3 * shallow + 0.6 * chance
-      // and something of its own that follows from nothing
+      // and an individual part that follows from nothing else
       const own = (rough ? 0.12 : 0.06) * noise.nextNormal()
       const report = open === 0 ? 10 : 94.5 - 5 * Math.exp(-0.45 * Math.max(-2, latent)) + own
       return [ops, report + 0.06 * noise.nextNormal(), report] as const
@@ -198,7 +198,7 @@ const kinds = new Map<string, (seed: number) => Benchmark.Problem<ReadonlyArray<
   ["uninet", uninet]
 ])
 
-/** A synthetic problem by name, `cell-1`; undefined for a name that is none. */
+/** A synthetic problem by name, such as `cell-1`; undefined for an unknown name. */
 export const synthetic = (name: string): Benchmark.Problem<ReadonlyArray<unknown>> | undefined => {
   const [kind, number] = name.split("-")
   const make = kinds.get(kind ?? "")

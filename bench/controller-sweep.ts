@@ -1,11 +1,12 @@
 /**
- * Compares options of strategies on several problems, to choose defaults.
+ * Compares options of strategies on several problems, for choosing defaults.
  *
  *   node bench/controller-sweep.ts PROBLEMS SEEDS BUDGETS STRATEGY[{json options}] …
  *   node bench/controller-sweep.ts cell-1,uninet-1,table.json.gz 50 100,200 ppo 'ppo{"policy":"independent"}' 'tpe{"gamma":0.2}'
  *
- * PROBLEMS are tables (files) or names of `controller-problems.ts`. Prints the means over the seeds, and at the end every setting's mean place: its difference
- * from the mean of all settings, in the deviations of the problem and budget, averaged over problems and budgets.
+ * PROBLEMS are tables (files) or names from `controller-problems.ts`. Prints the means over the seeds, and at the end the mean place of
+ * every setting: its difference from the mean of all settings, in standard deviations for the problem and budget, averaged over problems
+ * and budgets.
  */
 import {
   Benchmark,

@@ -1,14 +1,16 @@
 /**
- * Plays all strategies on a table of trained networks, or on synthetic problems of `controller-problems.ts`, and writes table and curves.
+ * Plays all strategies on a table of trained networks, or on synthetic problems from `controller-problems.ts`, and writes a table and
+ * curves.
  *
  *   node bench/controller.ts TABLE[,TABLE…] [SEEDS [STRATEGIES]]
  *   node bench/controller.ts nas-bench-macro.json.gz 100
  *   node bench/controller.ts cell-1,chain-1,uninet-1 30 tpe,ppo
  *
- * Every strategy's play is kept in a folder for temporary files until the table is written: a run that is cut off, or that names only some strategies first,
- * need not play them again.
+ * The results of every strategy are kept in a folder for temporary files until the table is written: after a run that was interrupted, or
+ * that named only some strategies, they need not be played again.
  *
- * Results: bench/results/controller-NAME.md and controller-NAME-curves.csv (evaluations, then mean and deviation of every strategy).
+ * Results: bench/results/controller-NAME.md and controller-NAME-curves.csv (evaluations, then mean and standard deviation of every
+ * strategy).
  */
 import { Benchmark, Ppo, Strategies, Table } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -32,7 +34,7 @@ for (const name of tables.split(",")) {
   const plays: Array<Benchmark.Played> = []
   for (const [strategy, make] of Object.entries(strategies)) {
     const file = join(kept, `${table.name}-${strategy}-${seeds}.json`)
-    // written by this very program
+    // written by this same program
     let play: Benchmark.Played | undefined = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined
     play ??= await Benchmark.play({
       table,

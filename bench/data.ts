@@ -3,8 +3,8 @@
  *
  *     node bench/data.ts [--images 20000] [--edge 256] [--size 160] [--batch 64] [--folder-batch 32]
  *
- * Prints a Markdown table. The folder is generated in the system's temporary folder and removed. Every folder figure is measured in
- * a process of its own, so that its peak memory is the loader's.
+ * Prints a Markdown table. The folder is generated in the system's temporary folder and removed. Every folder figure is measured in a
+ * separate process, so that its peak memory is the loader's.
  */
 import { Augmentation, Dataset, Idx, ImageFolder, Mnist } from "@uninet/data"
 import { Effect, Stream } from "effect"
@@ -52,7 +52,7 @@ const pipelines: Record<string, Augmentation.Augmentation> = {
   ]
 }
 
-/** Milliseconds per batch over the first 100 batches of an epoch: the stream's whole cost, in this thread. */
+/** Milliseconds per batch over the first 100 batches of an epoch: the stream's total cost in this thread. */
 const perBatch = (augment: Augmentation.Augmentation, epoch: number) =>
   Effect.gen(function* () {
     const { train } = yield* Dataset.Dataset
@@ -72,7 +72,7 @@ const memory = Effect.gen(function* () {
   }
 })
 
-/** JPEGs with the detail of photographs: enlarged noise, another for every image. */
+/** JPEGs with as much detail as photographs: enlarged noise, different for every image. */
 const generate = async (folder: string) => {
   for (const [split, count] of [
     ["train", images * 0.9],
@@ -96,7 +96,7 @@ const generate = async (folder: string) => {
   }
 }
 
-/** Milliseconds of processor time, over all threads: hardly changed by what else the machine does. */
+/** Milliseconds of processor time, over all threads: hardly affected by what else the machine does. */
 const cpuSince = (start: NodeJS.CpuUsage) => {
   const { system, user } = process.cpuUsage(start)
   return (system + user) / 1000
@@ -138,7 +138,7 @@ const folderPipelines: Record<string, Augmentation.Augmentation> = {
   ]
 }
 
-/** One epoch through the loader; `step` is the milliseconds of a pretended training step. */
+/** One epoch through the loader; `step` is the length of a simulated training step in milliseconds. */
 const load = (folder: string, label: string, step: number) =>
   Effect.gen(function* () {
     const { train } = yield* Dataset.Dataset
@@ -157,7 +157,7 @@ const load = (folder: string, label: string, step: number) =>
       .pipe(
         Stream.runForEach((made) =>
           Effect.gen(function* () {
-            if (seen === 0) start = performance.now() // the workers' start is no part of the rate
+            if (seen === 0) start = performance.now() // the start of the workers is not part of the rate
             else waited += performance.now() - asked
             seen += made.size
             if (step > 0) yield* Effect.sleep(step)
@@ -219,7 +219,7 @@ else {
       "| augmentation | step | images/s | sharp alone, images/s | processor ms per image / sharp alone | waiting for data | peak memory, MB |"
     )
     console.log("| --- | --- | --- | --- | --- | --- | --- |")
-    // The decoder alone runs before every row, so that both see the same machine.
+    // The decoder alone runs before every row, so that both see the machine in the same state.
     const row = (label: string, step: number) => {
       const alone = JSON.parse(child("decode", temporary)) as Pick<Loaded, "rate" | "cpu"> // as above
       const { cpu, peak, rate, waiting } = loaded(temporary, label, step)

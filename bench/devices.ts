@@ -1,6 +1,6 @@
 /**
- * The engines that are timed: the devices of the command line, and the default one without its blocked kernels. A table of its own, because a worker that
- * loaded the command line would hold 70 MB that are not the engine's.
+ * The engines that are timed: the command line's devices, and the default one without its blocked kernels. A separate table, because a
+ * worker that loaded the command line would hold 70 MB that are not the engine's.
  */
 import { Loops } from "@uninet/loops"
 import { OnnxRuntime } from "@uninet/runtime"

@@ -1,10 +1,11 @@
 /**
- * The first training steps of a search's architectures on MNIST, on every engine that a CPU has: how far the losses of two engines are apart.
+ * How far apart are the losses of two engines? Runs the first training steps of a search's architectures on MNIST, on every engine for
+ * CPUs.
  *
  *     node bench/engine-agreement.ts <journal.db> [--steps 20] [--trials 0,1,2,3] [--rate 0.01] [--float64]
  *
- * Prints the largest difference of the losses per trial. The journal is one of `uninet search`. `--float64` holds every engine against the reference
- * interpreter too, which needs some ten seconds a step.
+ * Prints the largest difference of the losses per trial. The journal is one of `uninet search`. `--float64` also compares every engine with
+ * the reference interpreter, which needs some ten seconds per step.
  */
 import { DatabaseSync } from "node:sqlite"
 import { parseArgs } from "node:util"
@@ -40,7 +41,7 @@ const proposals = new DatabaseSync(journal, { readOnly: true })
 
 const digits = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
 
-/** As `uninet search` trains by default, whose learning rate is 0.01. */
+/** The default of `uninet search`, with a learning rate of 0.01. */
 const recipe = { ...Recipe.proxy, learningRate: Number(rate), epochs: 1, batch: 64 }
 
 const losses = (architecture: Architecture.Architecture, trial: number) =>

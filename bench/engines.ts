@@ -1,9 +1,10 @@
 /**
- * The training step on every engine that is present, in alternating rounds, against PyTorch on the same processor.
+ * The training step on every available engine, in alternating rounds, compared with PyTorch on the same processor.
  *
  *   node bench/engines.ts [--pytorch] [--network proxy,B0] [--devices cpu,tfjs-wasm] [--threads 1] [--rounds 3] [--steps 4]
  *
- * A device that is not there is left out with a line on standard error. `--pytorch` takes PyTorch, eager with channels last; `pnpm bench:pytorch` installs it. Prints a Markdown table.
+ * A device that is not available is left out, with a line on standard error. `--pytorch` includes PyTorch, eager with channels last; `pnpm
+ * bench:pytorch` installs it. Prints a Markdown table.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
@@ -24,7 +25,7 @@ const { values: options } = parseArgs({
   }
 })
 
-/** The engine's process, if it is present. */
+/** The engine's process, if it is available. */
 const started = async (engine: Engine) => {
   try {
     return { name: engine.name, worker: await start(engine), seconds: [] as Array<number>, peakBytes: 0 }

@@ -1,6 +1,6 @@
 /**
- * Times the inference of an ONNX file in ONNX Runtime. Started by `export.ts`: `node export-worker.ts model.onnx BATCH THREADS STEPS`; for every line
- * read from standard input it runs STEPS inferences and prints the seconds and the processor's seconds of each.
+ * Times the inference of an ONNX file in ONNX Runtime. Started by `export.ts`: `node export-worker.ts model.onnx BATCH THREADS STEPS`; for
+ * every line read from standard input it runs STEPS inferences and prints the wall time and the processor time of each in seconds.
  */
 import * as ort from "onnxruntime-node"
 import { createInterface } from "node:readline"

@@ -1,6 +1,7 @@
 /**
- * Inference of UniNet-B0 (batch 8, 160 px) from exported files, in alternating rounds: the ONNX file in ONNX Runtime, the PyTorch module in PyTorch (eager and by `torch.compile` with its weights
- * frozen, each with channels last and without), and the ONNX file that PyTorch's own exporter makes of that module.
+ * Inference of UniNet-B0 (batch 8, 160 px) from exported files, in alternating rounds: the ONNX file in ONNX Runtime, the PyTorch module in
+ * PyTorch (eager, and with `torch.compile` and frozen weights, each with channels last and without), and the ONNX file that PyTorch's own
+ * exporter makes from that module.
  *
  *     node bench/export.ts [--threads 1,2] [--batch 8] [--rounds 7] [--steps 3]
  *
@@ -54,13 +55,13 @@ const trained: Trained.Trained = {
 
 const ms = (seconds: number) => `${(1000 * seconds).toFixed(1)} ms`
 
-/** What the workers print of a round: the seconds of every inference, and those of the processor. */
+/** The workers' output for a round: the wall time and the processor time of every inference, in seconds. */
 interface Round {
   readonly seconds: ReadonlyArray<number>
   readonly processor: ReadonlyArray<number>
 }
 
-/** An engine's median as a share of the first one's. */
+/** An engine's median as a share of the first engine's. */
 const ratio = (times: ReadonlyArray<ReadonlyArray<number>>, e: number) =>
   (median(times[e]) / median(times[0])).toFixed(3)
 

@@ -1,5 +1,5 @@
 /**
- * The first training steps of the proxy on a device, in figures that another device's are held against:
+ * The first training steps of the proxy on a device, as figures to compare with another device's:
  *
  *   node bench/first-steps-worker.ts <device> <batch> <file for the variables>
  *

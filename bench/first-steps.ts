@@ -1,4 +1,4 @@
-/** A network in training on noise: what is timed, and what engines are held against one another by. */
+/** A network in training on noise: used for timing, and for comparing engines. */
 import { Shape } from "@uninet/graph"
 import { Runtime } from "@uninet/runtime"
 import { Prng } from "@uninet/search-space"
@@ -7,7 +7,7 @@ import { type Architecture, Network } from "@uninet/uninet"
 import { Effect, Result } from "effect"
 import { inputsOf, trainingOf } from "./networks.ts"
 
-/** A compiled network whose weights, images and labels are the same on every engine, and its next step. */
+/** A compiled network with the same weights, images and labels on every engine, and its next step. */
 export const prepare = (architecture: Architecture.Architecture, batch: number) =>
   Effect.gen(function* () {
     const network = Result.getOrThrow(Network.make(architecture))

@@ -1,11 +1,12 @@
 /**
- * What a machine with an NVIDIA card does with this project's networks: agreement with the processor's engine, then training steps on WebGPU and CUDA against PyTorch's on the same card,
- * in alternation. Takes as many minutes as it is given; what is missing here is said, and left out.
+ * How this project's networks perform on a machine with an NVIDIA card: agreement with the CPU engine, then training steps on WebGPU and
+ * CUDA compared with PyTorch's on the same card, in alternation. Takes as many minutes as it is given; what is missing on the machine is
+ * reported and left out.
  *
  *   node bench/gpu.ts [--minutes 6] [--steps 5] [--rounds 4] [--random 10]
  *
- * Needs Node, the card's driver (for WebGPU: its Vulkan), for CUDA ONNX Runtime's CUDA provider (`uninet doctor` says how), and a Python with a PyTorch for CUDA (`pnpm bench:pytorch`, or
- * UNINET_PYTHON names one). Prints Markdown.
+ * Needs Node, the card's driver (for WebGPU: its Vulkan), for CUDA ONNX Runtime's CUDA provider (`uninet doctor` says how to get it), and a
+ * Python with a PyTorch for CUDA (`pnpm bench:pytorch`, or one named by UNINET_PYTHON). Prints Markdown.
  */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -51,7 +52,7 @@ say(
 )
 say(`- Node: ${process.version}`)
 
-/** What the proxy's first three steps give on a device, in a process of its own: a driver that hangs can be ended. */
+/** The first three steps of the proxy on a device, in a separate process, so that a driver that hangs can be killed. */
 const proxySteps = (device: "cpu" | "webgpu" | "cuda") => {
   const file = join(folder, `${device}.bin`)
   const { error, status, stderr, stdout } = spawnSync(
@@ -107,7 +108,7 @@ else {
   for (const line of apart) say(line)
 }
 
-/** Milliseconds of a step of every engine that starts, in alternating rounds. */
+/** Milliseconds per step for every engine that starts, in alternating rounds. */
 const measure = async (engines: ReadonlyArray<Engine>) => {
   const running: Array<{ readonly engine: Engine; readonly worker: Worker; readonly seconds: Array<number> }> = []
   const lines: Array<string> = []

@@ -1,15 +1,21 @@
 /**
- * Search for accuracy under a ceiling of latency against the same search under a ceiling of MACs: `uninet experiment` with two arms, each searched once with every seed, and what they found measured in turns.
+ * Compares a search for accuracy under a latency ceiling with the same search under a MACs ceiling: `uninet experiment` with two arms, each
+ * searched once with every seed, and the networks they found measured in turns.
  *
  *     node bench/latency-search.ts device.json [--form ceiling] [--dataset mnist] [--out runs/latency-search] [--quantile 0.02] [--trials 32] [--examples 15000] [--seeds 5] [--strategy evolution] [--again 3] [--epochs 4] [--workers 2] [--device cpu] [--rounds 60] [--dry-run]
  *
- * The device file is of UniNet's space for the data set's pictures (`uninet profile --out device.json`; those of MNIST are as large as those of Fashion-MNIST). Stopped, it goes on by the same command; finished, the command measures the networks again. The tables are `latency-search.md`
- * in the folder, beside those of the experiment; `--dry-run` says the ceilings and how long it takes.
+ * The device file is for UniNet's space with the data set's pictures (`uninet profile --out device.json`; MNIST's pictures have the same
+ * size as Fashion-MNIST's). If it is stopped, the same command resumes it; if it is finished, the command measures the networks again. The
+ * tables are written to `latency-search.md` in the folder, next to those of the experiment; `--dry-run` prints the ceilings and how long it
+ * would take.
  *
- * The ceilings: of many random networks of the space, `--quantile` of the predicted latencies is the ceiling of latency: one in fifty meets it. The ceiling of MACs is the one at which networks take that long in the
- * median: the networks are put in the order of their MACs, and the ceiling lies in the middle of those neighbours, as many as `around` says, whose median latency comes nearest. A person who has counted MACs alone, and wants that latency, would choose it.
+ * The ceilings: for many random networks of the space, the `--quantile` of the predicted latencies is the latency ceiling: one in fifty
+ * meets it. The MACs ceiling is the one at which networks take that long in the median: the networks are sorted by MACs, and the ceiling is
+ * in the middle of those neighbours, as many as `around` says, whose median latency is closest. Someone who has only counted MACs, and
+ * wants that latency, would choose it.
  *
- * `--form reward` makes the same figures targets of MnasNet's reward, accuracy · (cost / target)^`--exponent` (default −0.07), and rules nothing out.
+ * `--form reward` uses the same figures as targets of MnasNet's reward, accuracy · (cost / target)^`--exponent` (default −0.07), and
+ * excludes nothing.
  */
 import { Strategies } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
@@ -66,7 +72,7 @@ const latencyOf = Device.latency(device)(of)
 const draws = 20_000
 const around = 201
 
-/** The ceilings as they are defined above, and how MACs and latency go together. */
+/** The ceilings as defined above, and how MACs and latency are related. */
 const ceilings = () => {
   const prng = Prng.fromSeed("ceilings")
   const drawn = Array.from({ length: draws }, () => Space.sample(prng)(of.space))
@@ -83,7 +89,7 @@ const ceilings = () => {
   return {
     latency: Number(latency.toPrecision(4)),
     macs: Math.round(macs),
-    // Of networks within 5% of that ceiling.
+    // For networks within 5% of that ceiling.
     quartiles: [0.25, 0.5, 0.75].map((share) => Statistics.quantile(share)(at)),
     within: drawn.filter((each) => each.macs <= macs).length / draws
   }
@@ -117,7 +123,7 @@ console.error(
   `${bounds}: ${found.latency} ms, or ${found.macs} MACs, about which half of the networks take ${quartiles[0]} to ${quartiles[2]} ms (median ${quartiles[1]}) and under which ${(100 * found.within).toFixed(0)}% of random networks are`
 )
 
-/** Runs it, or goes on with it: the experiment is told of a Ctrl-C itself. */
+/** Runs or resumes it: the experiment handles Ctrl-C itself. */
 const folder = join(values.out, "experiment")
 const bin = fileURLToPath(new URL("../packages/cli/src/bin.ts", import.meta.url))
 const more = [
@@ -172,14 +178,14 @@ const measured = await Effect.runPromise(
     rows.map(({ arm, file, seed }) => ({ name: `${arm} ${seed}`, file }))
   )
 )
-// The machine is held to be as fast as it was when it was profiled.
+// Assumes the machine to be as fast as when it was profiled.
 const pace = device.reference / measured.reference.milliseconds
 const latencies = rows.map((_, i) => pace * (measured.models[i]?.latency.value ?? Number.NaN))
 
 const table = (head: ReadonlyArray<string>, body: ReadonlyArray<ReadonlyArray<string>>) =>
   [head, head.map((_, i) => (i === 0 ? "---" : "---:")), ...body].map((row) => `| ${row.join(" | ")} |`).join("\n")
 
-/** The pairs of seeds: how one arm's figure stands to the other's. */
+/** The pairs of seeds: how one arm's figure compares with the other's. */
 const paired = (of: (i: number) => number) =>
   Contrast.estimate(
     seeds.flatMap((seed) => {

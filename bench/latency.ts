@@ -1,10 +1,12 @@
 /**
- * Predicted against measured latency on this machine: a space is profiled, then networks that the fit has not seen are measured, all in turns with the reference network between.
+ * Predicted against measured latency on this machine: profiles a space, then measures networks that the fit has not seen, in turns with the
+ * reference network between them.
  *
  *     node bench/latency.ts [--space uninet] [--image 28] [--networks 200] [--minutes 5] [--threads 1] [--rounds 15] [--passes 1] [--device device.json] [--seed latency]
  *
- * For images of more than 64 pixels three channels and 1000 classes. `--device`: a device file in place of profiling. `--passes 2` measures all networks once more when all have been measured: errors then
- * are against the mean, and told apart into what is the measurement's (`between` passes) and what is the fit's. Prints a line of JSON.
+ * Images of more than 64 pixels have three channels and 1000 classes. `--device`: a device file instead of profiling. `--passes 2` measures
+ * all networks once more after all have been measured: errors are then relative to the mean, and separated into the measurement's part
+ * (`between` passes) and the fit's. Prints a line of JSON.
  */
 import { Device, Form, Statistics, Stopwatch } from "@uninet/latency"
 import { Correlation } from "@uninet/predictor"
@@ -48,7 +50,7 @@ const passes = Number(values.passes)
 
 const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
 
-/** How far the numbers are off the middle, as a standard deviation. */
+/** The deviation of the numbers from the middle, as a standard deviation. */
 const deviation = (numbers: ReadonlyArray<number>, middle: number) =>
   Math.sqrt(mean(numbers.map((x) => (x - middle) * (x - middle))))
 
@@ -68,7 +70,7 @@ const program = Effect.gen(function* () {
     macs: of.costs["macs"]?.(point) ?? Number.NaN
   }))
   let others = 0
-  // As many as fit into memory together.
+  // As many as fit into memory at once.
   const together = edge > 64 ? 10 : 50
   for (let pass = 0; pass < passes; pass++)
     for (let from = 0; from < points.length; from += together) {
@@ -80,7 +82,7 @@ const program = Effect.gen(function* () {
       )
       others = Math.max(others, found.others)
       for (const [i, { latency }] of found.models.entries())
-        // The machine is held to be as fast as it was when it was profiled.
+        // Assumes the machine to be as fast as when it was profiled.
         rows[from + i]?.times.push((latency.value / found.reference.milliseconds) * device.reference)
     }
   const measured = rows.map(({ times }) => mean(times))
@@ -88,7 +90,7 @@ const program = Effect.gen(function* () {
   const errors = ratios.map((ratio) => Math.abs(ratio - 1))
   const bias = Statistics.median(ratios)
   const apart = rows.map(({ times: [a = 0, b = Number.NaN] }) => a / b)
-  // Two passes are apart by the noise of both, a mean is off by that of one, less by the number of passes.
+  // Two passes differ by the noise of both; a mean is off by the noise of one, divided by the root of the number of passes.
   const noise = deviation(apart, Statistics.median(apart)) / Math.SQRT2
   const off = deviation(
     ratios.map((ratio) => ratio / bias),
@@ -104,7 +106,7 @@ const program = Effect.gen(function* () {
     tested: rows.length,
     others,
     error: { median: Statistics.median(errors), ninety: Statistics.quantile(0.9)(errors) },
-    // In the middle of all predictions over measurements: how much slower the machine was meanwhile than the reference network says.
+    // The median of all predictions over measurements: how much slower the machine was in the meantime than the reference network shows.
     bias,
     unbiased: Statistics.median(ratios.map((ratio) => Math.abs(ratio / bias - 1))),
     ...(passes < 2

@@ -1,11 +1,12 @@
 /**
- * What learning from an earlier search of another task is worth, on a table of trained networks: the earlier search of 100 evaluations has the same choices, half of which do something else there.
+ * What learning from an earlier search on another task is worth, on a table of trained networks. The earlier search of 100 evaluations has
+ * the same choices, but half of them do something else there.
  *
  *   node bench/learning.ts TABLE [SEEDS [STRATEGIES]]
  *   node bench/learning.ts nas-bench-macro.json.gz 40 gp
  *
- * Two other tasks are made of each table, anew for every seed: `places`, where half of the choices have changed places among themselves, and `options`, where the options of half of the choices have
- * been shuffled, so that what was learned of these is wrong.
+ * Two other tasks are made from each table, anew for every seed: `places`, where half of the choices have traded places with each other,
+ * and `options`, where the options of half of the choices have been shuffled, so that what was learned about these is wrong.
  *
  * Results: bench/results/learning-NAME.md.
  */
@@ -28,7 +29,7 @@ const { sites } = table.space
 type Tokens = ReadonlyArray<number>
 type Task = (tokens: Tokens) => number
 
-/** Another order than the one there is. */
+/** A permutation other than the identity. */
 const shuffled = (count: number, prng: Prng.Prng): ReadonlyArray<number> => {
   for (;;) {
     const order = [...prng.permutation(count)]
@@ -50,7 +51,7 @@ const tasks: Readonly<Record<string, (prng: Prng.Prng) => Task>> = {
   }
 }
 
-/** Plays a strategy on a task, after a lesson where there is one. */
+/** Plays a strategy on a task, after a lesson if there is one. */
 const played = (make: Strategies.Make, task: Task, evaluations: number, seed: string, lesson?: Lesson.Lesson) =>
   Effect.gen(function* () {
     const strategy = yield* make(table.space, Prng.fromSeed(seed))
@@ -65,7 +66,7 @@ const played = (make: Strategies.Make, task: Task, evaluations: number, seed: st
     return results
   }).pipe(Effect.scoped)
 
-/** The report of the best by search, after every evaluation. */
+/** The report of the best network by search, after every evaluation. */
 const curveOf = (results: Lesson.Lesson["results"]) => {
   let [best, report] = [-Infinity, Number.NaN]
   return results.map(({ reward, vector }) => {

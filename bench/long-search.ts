@@ -1,13 +1,13 @@
 /**
- * Searches of 100,000 evaluations: does their time stay linear in their length? `node bench/long-search.ts [EVALUATIONS]`; without a number it writes
- * bench/results/long-search.md.
+ * Does the time of searches with 100,000 evaluations stay linear in their length? `node bench/long-search.ts [EVALUATIONS]`; without a
+ * number it writes bench/results/long-search.md.
  *
- * - Strategies are asked and told one by one on a synthetic table of 10⁶ networks.
- * - Ladders are played with as many entrants, whose objectives are drawn: independent ones (hundreds of fronts), a trade-off (one front with all of them), alike ones (thousands of
- *   fronts).
- * - Whole searches are `Search.run` in memory on UniNet's small space, with a formula in place of training.
+ * - Strategies are asked and told one result at a time, on a synthetic table of 10⁶ networks.
+ * - Ladders are played with as many entrants, whose objectives are drawn: independent (hundreds of fronts), a trade-off (one front with all
+ *   of them), or similar (thousands of fronts).
+ * - Whole searches are `Search.run` in memory on UniNet's small space, with a formula instead of training.
  *
- * Every one is played with a tenth of the evaluations first: what is linear takes ten times as long with all of them.
+ * Each is first played with a tenth of the evaluations: if it is linear, all of them take ten times as long.
  */
 import { LocalSearch, Random, RegularizedEvolution, SearchStrategy, Told, Tpe } from "@uninet/controller"
 import { Evaluator, Fidelity, Journal, Search } from "@uninet/search"
@@ -75,7 +75,7 @@ const ladders: Readonly<Record<string, Fidelity.Fidelity>> = {
   median: Fidelity.median({ epochs: 4 })
 }
 
-/** As `Search` does, with eight trainings at a time. */
+/** Like `Search`, with eight trainings at a time. */
 const climb = (fidelity: Fidelity.Fidelity, draw: (prng: Prng.Prng) => ReadonlyArray<number>, count: number) => {
   const ladder = Fidelity.ladder(fidelity)
   const prng = Prng.fromSeed("entrants")

@@ -1,9 +1,11 @@
 /**
- * With `--table`, strategies on the benchmark's table (or any other in the form of `Table` of `@uninet/controller`): the report of what measured best and of what the strategy's model believes best.
+ * With `--table`, strategies on the benchmark's table (or any other in the form of `Table` of `@uninet/controller`): the report of the
+ * network that measured best, and of the one that the strategy's model believes best.
  *
  *     node bench/nas-bench-201.ts --table nas-bench-201.json.gz [--strategies gp,bananas] [--seeds 20] [--first 0]
  *
- * Otherwise random cells of NAS-Bench-201, trained on a small set: their accuracies, and how they go with the cells' multiply-accumulates (Spearman's rank correlation).
+ * Otherwise, random cells of NAS-Bench-201 trained on a small set: their accuracies, and the correlation of these with the cells'
+ * multiply-accumulates (Spearman's rank correlation).
  *
  *     node bench/nas-bench-201.ts [folder of images by class, default MNIST] [--cells 20] [--epochs 6] [--seed nas-bench-201]
  */
@@ -35,7 +37,7 @@ const { positionals, values } = parseArgs({
 })
 const count = Number(values.cells)
 
-/** The places of numbers when they are sorted; equal ones share the mean of theirs. */
+/** The ranks of numbers; ties share the mean of their ranks. */
 const ranks = (numbers: ReadonlyArray<number>): ReadonlyArray<number> =>
   numbers.map((x) => {
     const below = numbers.filter((y) => y < x).length
@@ -45,7 +47,7 @@ const ranks = (numbers: ReadonlyArray<number>): ReadonlyArray<number> =>
 
 const mean = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0) / numbers.length
 
-/** Sum of the products of deviations. */
+/** The sum of the products of deviations. */
 const joint = (u: ReadonlyArray<number>, mu: number, v: ReadonlyArray<number>, mv: number) =>
   u.reduce((sum, value, i) => sum + (value - mu) * (v[i] - mv), 0)
 

@@ -1,5 +1,5 @@
 /**
- * How fast architectures are built and costed, on one core: random ones of the paper's space at 224 px.
+ * How fast architectures are built and costed on one core: random ones from the paper's space at 224 px.
  *
  *     node bench/network.ts [--architectures 1000] [--rounds 5]
  *
@@ -21,12 +21,12 @@ const rounds = Number(values.rounds)
 
 const space = Result.getOrThrow(UniNetSpace.make({ image: 224 }))
 const prng = Prng.fromSeed("bench")
-/** Other architectures in every round, so that only what a search would remember is remembered. */
+/** Different architectures in every round, so that only what a search would cache is cached. */
 const sample = () => Array.from({ length: count }, () => Space.sample(prng)(space))
 
 const network = (architecture: ReturnType<typeof sample>[number]) => Result.getOrThrow(Network.make(architecture))
 
-/** Per second of processor time, the garbage collector's threads included: a figure that other work on the machine disturbs little. */
+/** Per second of processor time, including the garbage collector's threads: a figure that other work on the machine hardly affects. */
 const perSecond = (work: (architecture: ReturnType<typeof sample>[number]) => unknown): number => {
   const architectures = sample()
   const start = process.cpuUsage()

@@ -35,7 +35,7 @@ export const networks = {
   B0: { architecture: UniNet.B0, batch: 8 }
 } as const
 
-/** A network's training step: it tells classes apart. */
+/** The training step of a network as a classifier. */
 export const trainingOf = (network: Network.Network, recipe: Recipe.Recipe): ReturnType<typeof TrainingProgram.make> =>
   TrainingProgram.make(Network.model(network), Classification.make({ classes: network.architecture.classes }), recipe)
 

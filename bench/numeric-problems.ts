@@ -1,6 +1,6 @@
 /**
- * Problems of numbers for the strategies: textbook functions on continuous spaces, the same on whole numbers of very many, and one where numbers stand beside names and
- * exist under conditions.
+ * Numeric problems for the strategies: textbook functions on continuous spaces, the same on large ranges of integers, and one where numbers
+ * are mixed with named options and exist only under conditions.
  */
 import type { Benchmark } from "@uninet/controller"
 import { Choice, Space } from "@uninet/search-space"
@@ -17,7 +17,7 @@ const problem = <A>(
   return { name, space, search: of, report: of, optimum }
 }
 
-/** Branin's function, to be made small (0.397887), as something to be made large. */
+/** Branin's function, which is minimised (0.397887), turned into one to maximise. */
 const branin = (x: number, y: number) =>
   -(
     (y - (5.1 / (4 * Math.PI ** 2)) * x * x + (5 / Math.PI) * x - 6) ** 2 +
@@ -38,7 +38,7 @@ const p = [
   [0.2348, 0.1451, 0.3522, 0.2883, 0.3047, 0.665],
   [0.4047, 0.8828, 0.8732, 0.5743, 0.1091, 0.0381]
 ]
-/** Hartmann's function of six numbers, as something to be made large (3.32237). */
+/** Hartmann's function of six numbers, turned into one to maximise (3.32237). */
 const hartmann = (x: ReadonlyArray<number>) =>
   alpha.reduce(
     (sum, weight, i) =>
@@ -50,8 +50,8 @@ const unit = Choice.uniform({ min: 0, max: 1 })
 const thousandths = Choice.integer({ min: 0, max: 9999 })
 
 /**
- * A training in miniature: two optimisers with numbers of their own, a schedule, a width. The rates are best at 0.003 and 0.1, a factor of ten away costs a point or
- * two; one optimiser is a little better than the other, but only with its second number right.
+ * A training in miniature: two optimisers with their own numbers, a schedule, a width. The rates are best at 0.003 and 0.1, and a factor of
+ * ten away costs a point or two. One optimiser is a little better than the other, but only with the right second number.
  */
 const training = Choice.struct({
   optimiser: Choice.variants("name", {

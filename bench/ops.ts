@@ -1,11 +1,12 @@
 /**
- * Where a training step's time goes, op by op, and how far that is from what the machine can do: milliseconds of each kind of op from ONNX Runtime's profiler,
- * beside the multiply-accumulates and the bytes that it reads and writes.
+ * Where a training step's time goes, op by op, and how far that is from what the machine can do: milliseconds for each kind of op from ONNX
+ * Runtime's profiler, next to the multiply-accumulates and the bytes that it reads and writes.
  *
  *   node bench/ops.ts [--network proxy|B0|<architecture.json>] [--batch 64] [--threads 1] [--rounds 3] [--steps 6] [--pytorch]
  *
- * The engine's formulation, the plain one and (with `--pytorch`; `pnpm bench:pytorch` installs it) PyTorch, eager with channels last, take turns; medians over rounds of a step's mean.
- * PyTorch's times are its own profiler's, without the optimiser. Prints Markdown tables.
+ * The engine's formulation, the plain one and (with `--pytorch`; `pnpm bench:pytorch` installs it) PyTorch, eager with channels last, take
+ * turns; figures are medians over rounds of a step's mean. PyTorch's times come from its own profiler, without the optimiser. Prints
+ * Markdown tables.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, tmpdir } from "node:os"
@@ -43,7 +44,7 @@ const given = isNamed(options.network)
 const { architecture } = given
 const batch = options.batch === undefined ? given.batch : Number(options.batch)
 
-/** What an op is called in the tables; PyTorch's worker uses the same names. */
+/** An op's name in the tables; PyTorch's worker uses the same names. */
 const groupOf = (node: Tensor.Tensor | undefined): string => {
   if (node === undefined) return "copies to outputs"
   const convolution = (weight: Shape.Shape, groups: number) => {
@@ -94,7 +95,7 @@ const values = {
   ...inputsOf(architecture, batch, prng)
 }
 
-/** What a turn of an engine took: milliseconds of a step by group, and by the clock. */
+/** What a turn of an engine took: milliseconds per step, by group and in wall time. */
 interface Turn {
   readonly groups: ReadonlyMap<string, number>
   readonly wall: number
@@ -121,7 +122,7 @@ const turnOf = ({ fused, operators, wall }: Profile.Profile): Turn => ({
   wall
 })
 
-/** Bytes read and written per second, in GB, by copying so many. */
+/** Bytes read and written per second, in GB, measured by copying this many. */
 const copied = (bytes: number) => {
   const [from, to] = [new Uint8Array(bytes).fill(1), new Uint8Array(bytes)]
   const seconds: Array<number> = []
@@ -133,7 +134,7 @@ const copied = (bytes: number) => {
   return (2 * bytes) / median(seconds) / 1e9
 }
 
-/** What the processor's multipliers, its caches and the memory can do at most. */
+/** The maximum that the processor's multipliers, its caches and the memory can do. */
 const limits = Effect.gen(function* () {
   const n = 768
   const matrix = new Float32Array(n * n).fill(0.5)

@@ -1,13 +1,14 @@
 /**
- * Predictors of the networks that a search trained: fitted on 100 of them, judged on 100 others, over ten random splits.
+ * Predictors of the networks that a search trained: fitted on 100 of them, evaluated on 100 others, over ten random splits.
  *
  *     node bench/predictor.ts JOURNAL [PROXIES] [--fit 100] [--splits 10] [--seed 0] [--again JOURNAL]
  *     node bench/predictor.ts JOURNAL PROXIES --score [--shard 0/1]
  *     node bench/predictor.ts JOURNAL --train-again JOURNAL [--every 7]
  *
- * The journal is one of a random search of UniNet's space for MNIST (a copy of it, while it grows). With `--score` proxies of the networks are computed on a batch of training images and added to a file
- * line by line, as far as it lacks them; the first form takes them where they are given. With `--train-again` every seventh network is trained once more from another seed, into a journal of its own, which goes on
- * where it was; `--again` tells by that how much of the results is chance.
+ * The journal is one of a random search of UniNet's space for MNIST (or a copy of it, while it grows). With `--score`, proxies of the
+ * networks are computed on a batch of training images; those that a file lacks are added to it line by line, and the first form uses the
+ * file where it is given. With `--train-again`, every seventh network is trained once more with another seed, into a separate journal,
+ * which is resumed if it exists; `--again` uses that to tell how much of the results is chance.
  *
  * Results: bench/results/predictor.md.
  */
@@ -61,7 +62,7 @@ const proposed = new Map(
   entries.flatMap(({ entry }) => (entry._tag === "Proposed" ? [[entry.trial, entry] as const] : []))
 )
 
-/** A program for each of these costs less than one for all. */
+/** A separate program for each of these costs less than one for all. */
 const together = [["naswot"], ["synflow"], ["expressivity", "progressivity", "trainability"]] as const
 
 const score = Effect.fnUntraced(function* (file: string) {
@@ -163,7 +164,7 @@ const judged = (
       rest,
       1
     )
-    // What is said beforehand, of what was trained alone.
+    // What the certificate says in advance, from the fitted networks alone.
     const { predictions } = Result.getOrThrow(
       Regressor.crossValidate(take(rows, fit), take(target, fit), { seed })(regressor)
     )
@@ -246,7 +247,7 @@ const table = (from: ReadonlyArray<Network>) => {
         console.log(judged(from, regressor, feature, target))
 }
 
-/** How much of the accuracies is chance, and what a predictor that knew all else could reach: the root of their reliability. */
+/** How much of the accuracies is chance, and what a predictor that knew everything else could reach: the root of their reliability. */
 const ceiling = async () => {
   const accuracies = networks.map(({ accuracy }) => accuracy)
   const variance = mean(accuracies.map((x) => square(x - mean(accuracies))))

@@ -1,9 +1,10 @@
 /**
- * How fast engines multiply: 1×1 convolutions, linear layers and their gradients inside a graph, from the slope between chains of two lengths, so that calls, copies and what is beside them cancel.
+ * How fast engines multiply: 1×1 convolutions, linear layers and their gradients inside a graph, from the slope between chains of two
+ * lengths, so that calls, copies and other overhead cancel out.
  *
  *   node bench/products.ts [--devices portable,loops,cpu] [--threads 1] [--rounds 7]
  *
- * The processor's seconds (all threads'), medians of rounds in which devices and lengths take turns. Prints a Markdown table.
+ * Processor time (of all threads), as medians of rounds in which devices and lengths take turns. Prints a Markdown table.
  */
 import { cpus } from "node:os"
 import { parseArgs } from "node:util"
@@ -50,7 +51,7 @@ const linear = (features: number, tokens: number): Shape => ({
 })
 const shapes = [convolution(32, 14), convolution(64, 14), convolution(128, 7), linear(96, 49), linear(256, 16)]
 
-/** As many products one after the other, with the gradients of what goes in and of all weights where they are wanted. */
+/** This many products one after another, with the gradients of the input and of all weights where they are wanted. */
 const chain = ({ input, product, weight }: Shape, length: number, gradients: boolean) => {
   const x = Op.input("x", input)
   const weights = Array.from({ length }, (_, i) => Op.input(`w${i}`, weight))

@@ -1,12 +1,14 @@
 /**
- * Zero-cost proxies on cells of NAS-Bench-201 that are built and initialised here (16 channels, five cells a stage, 32×32×3 inputs of noise, or images with `--data`), against accuracies from a table.
+ * Zero-cost proxies on cells of NAS-Bench-201 that are built and initialised here (16 channels, five cells per stage, 32×32×3 noise as
+ * inputs, or images with `--data`), compared with accuracies from a table.
  *
  *     node bench/proxies.ts scores.jsonl [--cells 500] [--batch 16] [--seed proxies] [--by naswot,jacov,…] [--shard 0/1] [--data folder of images]
  *     node bench/proxies.ts scores.jsonl --table nas-bench-201.json.gz
  *     taskset -c 0 node bench/proxies.ts --cost [--loops]
  *
- * The first computes what the file lacks and adds it line by line; several may do so at once, each its own shard of the cells. The second prints the correlations, the third what proxies cost of networks of UniNet's small space. The table has the form of `Table` of
- * `@uninet/controller`: choices named as the edges, `report` what is correlated with.
+ * The first form computes what the file lacks and adds it line by line; several processes may do so at once, each on its own shard of the
+ * cells. The second prints the correlations, and the third the cost of the proxies for networks of UniNet's small space. The table has the
+ * form of `Table` of `@uninet/controller`: its choices are named like the edges, and its `report` is what the proxies are correlated with.
  */
 import { Table } from "@uninet/controller"
 import { Datasets } from "@uninet/data"
@@ -59,7 +61,7 @@ const known = existsSync(file)
       .map((line) => decode(line))
   : []
 
-/** What training found, by the cell's text. */
+/** The results of training, by the cell's text. */
 const accuracies = (path: string): ReadonlyMap<string, number> => {
   const bytes = readFileSync(path)
   const text = (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8")
@@ -92,7 +94,7 @@ const interval = ({ high, low }: Certificate.Estimate) => `${two(low)} … ${two
 
 const report = (path: string) => {
   const found = accuracies(path)
-  // A cell may have several lines, of some proxies each.
+  // A cell may have several lines, each with some of the proxies.
   const cells = new Map<string, Record<string, number | null>>()
   for (const { cell, scores } of known) if (found.has(cell)) cells.set(cell, { ...cells.get(cell), ...scores })
   const parts = ["expressivity", "progressivity", "trainability", "macs"]
@@ -131,7 +133,7 @@ const report = (path: string) => {
 
 const take = <A>(list: ReadonlyArray<A>, indices: ReadonlyArray<number>) => indices.flatMap((i) => list.slice(i, i + 1))
 
-/** Predictors fitted on 100 cells and judged on the others, ten times. */
+/** Predictors fitted on 100 cells and evaluated on the others, ten times. */
 const predictors = (path: string) => {
   const found = accuracies(path)
   const features = ["macs", "synflow", "expressivity", "progressivity", "trainability"]
@@ -235,7 +237,7 @@ const compute = Effect.gen(function* () {
   }
 })
 
-/** Processor time of scores of the seed network, the middle of five, and of six that are drawn, in a process that is warm. */
+/** The processor time of scoring the seed network, as the median of five, and of six networks that are drawn, in a process that has warmed up. */
 const cost = Effect.gen(function* () {
   const of = yield* Effect.fromResult(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
   const prng = Prng.fromSeed("zz")

@@ -1,8 +1,8 @@
 /**
- * A report of 100,000 trials, and a dashboard over a search of 10,000: how large, how fast, and is anything missed? `node bench/report.ts [TRIALS]`; without a number it writes
- * bench/results/report.md. Needs a Chromium.
+ * A report of 100,000 trials, and a dashboard for a search of 10,000: how large, how fast, and is anything missed? `node bench/report.ts
+ * [TRIALS]`; without a number it writes bench/results/report.md. Needs Chromium.
  *
- * The trials are those of searches of a table: a space whose results and costs follow from a formula, so that a trial takes no time.
+ * The trials come from searches on a table: a space whose results and costs follow from a formula, so that a trial takes no time.
  */
 import * as Browser from "@uninet/browser"
 import { Random } from "@uninet/controller"
@@ -42,7 +42,7 @@ const table = ModelSpace.table({
   }
 })
 
-/** A search of so many trials, each of which takes `pause` milliseconds. */
+/** A search with this many trials, each of which takes `pause` milliseconds. */
 const search = (count: number, pause: number) =>
   Search.run(table, {
     trials: count,
@@ -75,7 +75,7 @@ const search = (count: number, pause: number) =>
     ])
   )
 
-/** What a journal holds after so many trials, kept in memory: on a disk it takes minutes to write. */
+/** The content of a journal after this many trials, kept in memory: writing it to disk takes minutes. */
 const played = (count: number) =>
   Effect.gen(function* () {
     yield* search(count, 0)
@@ -116,13 +116,13 @@ const three = async (measure: () => Promise<number>) => {
   return `${median(found).toFixed(0)} ms (${found.map((each) => each.toFixed(0)).join(", ")})`
 }
 
-/** Waits in the page, frame by frame, and gives the milliseconds since `from`, an expression. */
+/** Waits in the page, frame by frame, and returns the milliseconds since `from`, an expression. */
 const until = (page: Browser.Page, act: string, condition: string): Promise<number> =>
   page.evaluate(
     `(async () => { const began = performance.now(); ${act}; while (!(${condition})) await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame); return performance.now() - began })()`
   )
 
-/** Resident memory of a process and all below it, in bytes. */
+/** The resident memory of a process and all its descendants, in bytes. */
 const resident = (pid: number): number => {
   const own = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024
   const below = execFileSync("sh", ["-c", `cat /proc/${pid}/task/*/children 2>/dev/null || true`], { encoding: "utf8" })
@@ -164,7 +164,7 @@ try {
       "2,000 ms"
     )
     await page.evaluate("document.getElementById('trials').scrollIntoView()")
-    // What is out of sight is brought a moment later.
+    // What is out of sight is updated a moment later.
     await page.waitForSelector(".trials")
     let part = 0
     say(
@@ -217,7 +217,7 @@ try {
     )
     await page.close()
 
-    // Live: a search of milliseconds a trial, with the dashboard open all the while.
+    // Live: a search with trials of a few milliseconds, with the dashboard open throughout.
     const live = join(folder, "live.db")
     await Effect.runPromise(
       Effect.gen(function* () {
@@ -263,7 +263,7 @@ try {
         const { usedSize } = yield* Effect.promise(() => session.send("Runtime.getHeapUsage"))
         say("memory of its page's scripts", megabytes(usedSize))
         say("memory of its page's process", megabytes(largestRenderer()), "500 MB")
-        // One trial at a time, as long trainings end.
+        // One trial at a time, in the way that long trainings end.
         const waits: Array<number> = []
         yield* Effect.gen(function* () {
           const journal = yield* Journal.Journal
@@ -294,7 +294,7 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Resident memory of the largest of the browser's processes that draw pages. */
+/** The resident memory of the browser's largest renderer process. */
 function largestRenderer(): number {
   const pids = execFileSync("sh", ["-c", "grep -lz -- --type=renderer /proc/[0-9]*/cmdline 2>/dev/null || true"], {
     encoding: "utf8"

@@ -1,11 +1,12 @@
 /**
- * The second half of an experiment: what its searches found, scaled to equal multiply-accumulates, against two well-known networks of the same count, all trained by one recipe. Writes the networks and the experiment
- * that trains them.
+ * The second half of an experiment: scales what its searches found to equal multiply-accumulates, and compares it with two well-known
+ * networks of the same count, all trained with one recipe. Writes the networks and the experiment that trains them.
  *
  *     node bench/scaled.ts runs/joint [--arms joint,convolution,attention,mlp] [--macs 10M] [--epochs 16] [--seeds 5] [--dataset runs/cifar-10] [--out runs/scaled-networks]
  *     uninet experiment runs/scaled-networks/scaled.json --device loops --out runs/scaled
  *
- * The first arm is the one that the others are held against. Of every arm the network that its first search found is taken, as it was chosen there: by validation, before any test.
+ * The first arm is the reference arm. From every arm it takes the network that the arm's first search found, as it was chosen there: by
+ * validation, before any test.
  */
 import { Datasets } from "@uninet/data"
 import { Facts, ModelSpace } from "@uninet/model-space"
@@ -40,7 +41,7 @@ const macs = Option.getOrElse(Units.parseBound(values.macs), () =>
 )
 const [epochs, seeds] = [Reading.count("epochs", values.epochs), Reading.count("seeds", values.seeds)]
 
-/** What is read of an experiment's `results.json`. */
+/** The fields that are read from an experiment's `results.json`. */
 const Found = Schema.Struct({
   isWhole: Schema.Boolean,
   arms: Schema.Array(
@@ -65,7 +66,7 @@ const facts = Facts.of(await Effect.runPromise(Effect.scoped(Datasets.make(datas
 const uninet = Result.getOrThrow(UniNetSpace.forData()(facts))
 const forms = Result.getOrThrow(Forms.forData(facts))
 
-/** The network that an arm's search found, with so many multiply-accumulates. The pictures stay as they are: enlarged ones have nothing more to be seen. */
+/** The network that an arm's search found, scaled to this many multiply-accumulates. The pictures keep their size: enlarging them would show nothing more. */
 const scaled = (name: string) => {
   const best = found.arms.find((arm) => arm.name === name)?.searches[0]?.best
   if (best === undefined || best === null)
@@ -75,7 +76,7 @@ const scaled = (name: string) => {
   return Result.getOrThrow(Compound.toMacs(uninet, baseline, macs, { coefficients, fixedImage: true })).point
 }
 
-/** The width at which a form comes nearest to the count. */
+/** The width at which a form comes closest to the count. */
 const widthOf = (form: (typeof Forms.names)[number]) => {
   const off = (width: number) => Math.abs(forms.costs.macs({ form, width }) - macs)
   return Array.from({ length: Forms.widest }, (_, i) => i + 1).reduce((a, b) => (off(b) < off(a) ? b : a))

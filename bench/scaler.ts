@@ -34,7 +34,7 @@ for (const image of [28, 32, 64, 224])
     let worst = 0
     for (let i = 0; i < each; i++) {
       const chosen = coefficients[i % coefficients.length] ?? Coefficients.efficientNet
-      // A third of the families keep the image, where that leaves something to scale.
+      // A third of the families keep the image size, if that leaves something to scale.
       const fixedImage = i % 3 === 0 && chosen.depth * chosen.width > 1
       const baseline = Space.sample(prng)(of.space)
       const started = performance.now()

@@ -1,10 +1,10 @@
 /**
- * How fast UniNet's search space samples, hashes, mutates and keeps to a window of MACs, on one core.
+ * How fast UniNet's search space samples, hashes, mutates and stays within a window of MACs, on one core.
  *
  *     node bench/search-space.ts [--rounds 7]
  *
- * Prints Markdown. A figure is calls per second of processor time (of all threads, so with the garbage collector's; what else runs on the
- * machine matters little): the median over the rounds, with the slowest and fastest beside it. The costs are the real cost model's
+ * Prints Markdown. A figure is calls per second of processor time (of all threads, so it includes the garbage collector's; what else runs
+ * on the machine matters little): the median over the rounds, followed by the slowest and fastest. The costs come from the real cost model
  * (`NetworkCosts.forSpace`), which measures every block's graph once.
  */
 import { Constrained, Constraint, Prng, Space } from "@uninet/search-space"

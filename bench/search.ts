@@ -1,9 +1,9 @@
 /**
- * What a search costs besides training: `node bench/search.ts [--training] [--trials 16] [--rounds 2]`.
+ * What a search costs apart from training: `node bench/search.ts [--training] [--trials 16] [--rounds 2]`.
  *
- * Look-ups: trials per second of `Search.run` whose evaluator is a formula, by journal. Overhead: what strategy (PPO), journal and a pool of two worker
- * processes take for one trial that takes no time itself. With `--training`: trials per minute of real trials at one and two worker processes, the same
- * architectures, in alternating rounds.
+ * Look-ups: trials per second of `Search.run` with a formula as its evaluator, by journal. Overhead: what strategy (PPO), journal and a
+ * pool of two worker processes take for one trial that takes no time itself. With `--training`: trials per minute of real trials with one
+ * and two worker processes, on the same architectures, in alternating rounds.
  */
 import { Ppo, Random, type SearchStrategy } from "@uninet/controller"
 import { OnnxRuntime } from "@uninet/runtime"

@@ -1,4 +1,4 @@
-/** What the benchmark of the search looks through, and a formula in place of training. A module of its own, because workers load the space from it. */
+/** The space that the search benchmark searches, and a formula instead of training. A separate module, because workers load the space from it. */
 import { Evaluator } from "@uninet/search"
 import { UniNetSpace } from "@uninet/uninet"
 import * as Effect from "effect/Effect"
@@ -8,7 +8,7 @@ import * as Result from "effect/Result"
 const digits = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10 }))
 export default digits
 
-/** Evaluates in no time: what is left is what a trial costs besides its training. */
+/** Evaluates in no time: what is left is what a trial costs apart from its training. */
 export const formula = (options: Evaluator.FunctionOptions = {}): Layer.Layer<Evaluator.Evaluator> =>
   Evaluator.fromFunction(
     digits,

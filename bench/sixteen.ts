@@ -1,10 +1,12 @@
 /**
- * Trainings until a strategy reaches the best reward of 64 random networks: real searches of UniNet's space for MNIST, with the reward, the bound and the recipe of `uninet search`.
+ * The number of trainings until a strategy reaches the best reward of 64 random networks: real searches of UniNet's space for MNIST, with
+ * the reward, the bound and the recipe of `uninet search`.
  *
  *     node bench/sixteen.ts [FOLDER] [--strategy bananas] [--trials 32] [--against 64] [--seeds 0,1,2,3,4] [--ahead 1] [--initial N] [--screen SHARE]
  *
- * Every search has its journal in the folder (default `runs/sixteen`), so one that was ended goes on where it was, and another strategy is held against the same random searches. Trainings take one
- * thread; the progress is written to the error output, the table to the output. `--initial` is how many random networks bananas, gp or tpe begin with.
+ * Every search has its journal in the folder (default `runs/sixteen`), so a search that was stopped is resumed, and another strategy is
+ * compared with the same random searches. Trainings use one thread; the progress is written to standard error, the table to standard
+ * output. `--initial` is the number of random networks with which bananas, gp or tpe begin.
  */
 import { Bananas, GaussianProcess, Strategies, Tpe } from "@uninet/controller"
 import { Recipe } from "@uninet/model-space"
@@ -63,7 +65,7 @@ interface How {
   readonly screen?: number
 }
 
-/** The rewards of a search in the order of its trainings; a failed one has the least. */
+/** The rewards of a search in the order of its trainings; a failed one has the lowest. */
 const rewardsOf = (seed: string, name: string, { strategy, ...options }: How) =>
   Search.run(digits, {
     ...options,

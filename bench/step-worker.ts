@@ -3,8 +3,8 @@
  *
  *   node bench/step-worker.ts <architecture.json> <batch> <threads> <steps> <device>
  *
- * For every line on standard input it runs that many steps and prints the seconds and the processor's seconds of each and the process's peak memory as a line of JSON,
- * so that the benchmark can alternate it with another engine.
+ * For every line on standard input it runs that many steps, and prints the wall time and the processor time of each in seconds and the
+ * process's peak memory as a line of JSON, so that the benchmark can alternate it with another engine.
  */
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"

@@ -1,10 +1,10 @@
 /**
- * Training in a tab against jax-js, in one page of Chromium and in turns: milliseconds of a step (forward, backward, SGD) of the same networks from the same weights on the same batch, both in
- * WebAssembly with one thread. A minute or two.
+ * Compares training in a tab with jax-js, in one Chromium page and in turns: milliseconds per step (forward, backward, SGD) for the same
+ * networks with the same weights on the same batch, both in WebAssembly with one thread. Takes a minute or two.
  *
  *   node bench/tab.ts [--rounds 20] [--steps 20]
  *
- * Prints a Markdown table. Fails where both do not train the same network: their losses have to agree.
+ * Prints a Markdown table. Fails if the two do not train the same network: their losses have to agree.
  */
 import * as Browser from "@uninet/browser"
 import { readFileSync } from "node:fs"
@@ -29,7 +29,7 @@ const { version }: { readonly version: string } = JSON.parse(
 )
 const script = await bundle(new URL("tab/page.ts", import.meta.url), "browser")
 
-/** The median, and what one step in ten was below or above. */
+/** The median, and the 10th and 90th percentiles. */
 const ms = (milliseconds: ReadonlyArray<number>) =>
   [0.5, 0.1, 0.9].map((share) => quantile(milliseconds, share).toFixed(2))
 

@@ -1,13 +1,14 @@
 /**
- * How far a table of trained networks can be trusted: some of its networks trained again from other first weights, as long and longer, and what their ranks have in common.
+ * How far can a table of trained networks be trusted? Some of its networks are trained again from other initial weights, for as long and
+ * for longer, and the ranks are compared.
  *
  *     node bench/table.ts runs/table [--networks 200] [--seeds 3] [--epochs 4] [--out runs/table-repeats]
  *     uninet experiment runs/table-repeats/seeds.json --out runs/table-seeds
  *     uninet experiment runs/table-repeats/longer.json --out runs/table-longer
  *     node bench/table.ts runs/table --of runs/table-seeds,runs/table-longer [--out runs/table-repeats]
  *
- * The first form takes networks of a random search at random and writes an experiment for each number of epochs; experiments go on where they were stopped. The last one writes `repeats.csv`, a row for each
- * training, and prints what stands in the table's card.
+ * The first form chooses networks of a random search at random and writes an experiment for each number of epochs; experiments that were
+ * stopped are resumed. The last form writes `repeats.csv`, one row for each training, and prints the text for the table's card.
  */
 import { Correlation } from "@uninet/predictor"
 import { Experiment, Journal } from "@uninet/search"
@@ -110,7 +111,7 @@ const read = (experiment: string) => {
   })
 }
 
-/** The mean rank correlation of two different trainings of the same networks. */
+/** The mean rank correlation between two different trainings of the same networks. */
 const betweenSeeds = (figures: ReadonlyArray<ReadonlyArray<number>>) => {
   const count = figures[0]?.length ?? 0
   const of = (seed: number) => figures.map((each) => each[seed] ?? Number.NaN)

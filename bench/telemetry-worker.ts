@@ -1,4 +1,4 @@
-/** What `telemetry.ts` evaluates with, in its own process or in another: nothing, with the spans of a training of five epochs. */
+/** The evaluator of `telemetry.ts`, in its own process or in another: it does nothing, with the spans of a training of five epochs. */
 import { Evaluator } from "@uninet/search"
 import { Span } from "@uninet/trainer"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,9 @@
 /**
- * What watching a search costs: `node bench/telemetry.ts [--rounds 10] [--trials 400]`, written to `bench/results/telemetry.md`.
+ * What telemetry costs a search: `node bench/telemetry.ts [--rounds 10] [--trials 400]`, written to `bench/results/telemetry.md`.
  *
- * A search whose trials take no time (each with the spans of five epochs), with OpenTelemetry on and off, in alternating rounds, with a receiver in a process of its own: per trial, and as a share of
- * a trial of 5 s. Off is measured twice, so that the difference of the two tells what such a difference is worth.
+ * A search whose trials take no time (each with the spans of five epochs), with OpenTelemetry on and off, in alternating rounds, with a
+ * receiver in a separate process: per trial, and as a share of a trial of 5 s. Off is measured twice, so that the difference of the two
+ * shows how much such a difference means.
  */
 import { Random } from "@uninet/controller"
 import { type Evaluator, Journal, Search, Telemetry, WorkerEvaluator } from "@uninet/search"
@@ -38,7 +39,7 @@ const port = await told()
 
 const settings = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` }
 
-/** Milliseconds for a trial, what is sent at the end with it, and the milliseconds that the evaluator's end takes. */
+/** Milliseconds per trial, including what is sent at the end, and the milliseconds that the evaluator takes to end. */
 const once = async (isOn: boolean, evaluator: Layer.Layer<Evaluator.Evaluator, unknown>, seed: string) => {
   if (isOn) Object.assign(process.env, settings)
   else for (const name of Object.keys(settings)) delete process.env[name]
@@ -60,7 +61,7 @@ const median = (numbers: ReadonlyArray<number>) => {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** Of a trial of 5 s. */
+/** As a share of a trial of 5 s. */
 const share = (milliseconds: number) => `${((milliseconds / 5000) * 100).toFixed(4)} %`
 
 const module = new URL("./telemetry-worker.ts", import.meta.url)
@@ -89,7 +90,7 @@ for (const [place, { evaluator, rounds }] of Object.entries(places)) {
     `| ${place} | ${of("off", "searched").toFixed(3)} ms | ${of("on", "searched").toFixed(3)} ms | ${paired("on").toFixed(3)} ms | **${share(paired("on"))}** | ${paired("off again").toFixed(3)} ms | ${Math.max(0, of("on", "ended") - of("off", "ended")).toFixed(0)} ms |`
   )
 }
-/** Nanoseconds for what stands where a span would be. */
+/** Nanoseconds for the code in place of a span when nobody is listening. */
 const unseen = (runs: number) => {
   const watched = Effect.void.pipe(Span.within("nobody sees it", () => ({ trial: runs })))
   const took = (effect: Effect.Effect<void>) => {

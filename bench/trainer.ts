@@ -1,6 +1,7 @@
 /**
- * What the parts of a recipe cost in a step, and what loading and augmenting cost beside a batch that is always the same: Fashion-MNIST with the network
- * and the recipe of bench/fashion-mnist, one thread for the engine. Variants run in turn, several rounds; medians.
+ * What the parts of a recipe cost in a step, and what loading and augmenting cost compared with using the same batch every time:
+ * Fashion-MNIST with the network and the recipe of bench/fashion-mnist, one thread for the engine. Variants run in turn, for several
+ * rounds; figures are medians.
  *
  *     node bench/trainer.ts [steps] [rounds]        (default: 40 steps, 5 rounds; needs Debian's dataset-fashion-mnist)
  */
@@ -26,7 +27,7 @@ const full = Schema.decodeSync(Schema.fromJsonString(Recipe.Recipe))(read("recip
 const steps = Number(process.argv[2] ?? 40)
 const rounds = Number(process.argv[3] ?? 5)
 
-/** The data set with one batch over and over instead of its training split. */
+/** The data set with one batch repeated over and over instead of its training split. */
 const fixed = (data: Dataset.DatasetShape): Dataset.DatasetShape => ({
   ...data,
   train: {
@@ -78,7 +79,7 @@ const variants: ReadonlyArray<Variant> = [
   { name: "the whole recipe", recipe: full, gradientNorm: true }
 ]
 
-/** Milliseconds of a step: the median of those after the first few. */
+/** Milliseconds per step: the median of the steps after the first few. */
 const measure = Effect.fnUntraced(function* ({ gradientNorm = false, recipe }: Variant) {
   const trainer = yield* Trainer
   const times = yield* trainer.fit(network, { recipe, seed: "bench", gradientNorm }).pipe(

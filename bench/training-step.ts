@@ -3,9 +3,10 @@
  *
  *   node bench/training-step.ts [--pytorch eager,compiled] [--devices cpu,standard] [--network proxy,B0] [--threads 1,2] [--processes 1] [--rounds 5] [--steps 8] [--clock wall]
  *
- * `--clock processor` counts the processor's seconds, for one thread on a machine that others use too. `--pytorch` takes PyTorch in those modes, each with channels last and without, and gives
- * our steps per second as a multiple of the better one's of each mode; `pnpm bench:pytorch` installs it. Prints a Markdown table. "First three steps" are those of a network that is new, with its
- * making and its compilation.
+ * `--clock processor` measures processor time, for one thread on a machine that others use too. `--pytorch` includes PyTorch in those
+ * modes, each with channels last and without, and gives our steps per second as a multiple of the better one in each mode; `pnpm
+ * bench:pytorch` installs it. Prints a Markdown table. "First three steps" are those of a new network, including its construction and
+ * compilation.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { cpus, loadavg, tmpdir } from "node:os"

@@ -1,13 +1,13 @@
-/** Processes that run training steps when told to, so that a benchmark can alternate engines. */
+/** Processes that run training steps on request, so that a benchmark can alternate engines. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
 import { createInterface } from "node:readline"
 
-/** What a worker says of some steps. */
+/** A worker's report on some steps. */
 export interface Round {
   readonly seconds: ReadonlyArray<number>
-  /** Of the processor: less disturbed by others on the machine, and for one thread what a step takes on an idle one. */
+  /** Processor time: less affected by other work on the machine, and for one thread the same as a step takes on an idle machine. */
   readonly processor: ReadonlyArray<number>
   readonly peakBytes: number
 }
@@ -15,11 +15,11 @@ export interface Round {
 export interface Worker {
   readonly process: ChildProcess
   readonly lines: AsyncIterator<string>
-  /** As the worker counted them. */
+  /** As counted by the worker. */
   readonly parameters: number
-  /** Seconds from the network's description to the end of its third step: making it, compiling it, and what is slow the first time. */
+  /** Seconds from the network's description to the end of its third step: building it, compiling it, and everything that is slow the first time. */
   readonly firstSteps: number
-  /** Of PyTorch. */
+  /** PyTorch's version. */
   readonly version?: string
 }
 
@@ -32,17 +32,17 @@ export interface Engine {
 
 const file = (name: string) => new URL(name, import.meta.url).pathname
 
-/** As the processes of a search run. */
+/** The flags with which the processes of a search run. */
 const asTrained = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=16"]
 
-/** The network of a JSON file on one of this project's engines, by default on the default one. */
+/** The network in a JSON file on one of this project's engines, by default the default one. */
 export const uninet = (json: string, batch: number, threads: string, steps: string, device = "cpu"): Engine => ({
   name: device === "cpu" ? "UniNet" : device === "standard" ? "UniNet, standard operators" : device,
   command: process.execPath,
   args: [...asTrained, file("step-worker.ts"), json, String(batch), threads, steps, device]
 })
 
-/** The Python with PyTorch: of `pnpm bench:pytorch`, or the one that UNINET_PYTHON names. */
+/** The Python with PyTorch: the one of `pnpm bench:pytorch`, or the one that UNINET_PYTHON names. */
 export const python = (): string => {
   const own = process.env.UNINET_PYTHON ?? file("pytorch/.venv/bin/python")
   if (existsSync(own)) return own
@@ -60,14 +60,14 @@ export interface Setting {
   readonly device?: "cpu" | "cuda"
 }
 
-/** All that a step is tried with: which is the fastest depends on the network. */
+/** All settings with which a step is tried: which one is fastest depends on the network. */
 export const settings: ReadonlyArray<Setting> = (["eager", "compiled"] as const).flatMap((mode) =>
   (["channels_last", "contiguous"] as const).map((layout) => ({ mode, layout }))
 )
 
 export const nameOf = ({ layout, mode }: Setting): string => `PyTorch ${mode}, ${layout}`
 
-/** The network of a JSON file in PyTorch. */
+/** The network in a JSON file in PyTorch. */
 export const pytorch = (
   json: string,
   batch: number,
@@ -89,14 +89,14 @@ export const pytorch = (
   ]
 })
 
-/** A process that waits for its rounds, and the first line that it printed; it has so many seconds for that. */
+/** A process that waits for its rounds, and the first line that it printed, for which it has this many seconds. */
 export const open = async (
   { args, command }: Pick<Engine, "command" | "args">,
   limit?: number
 ): Promise<Pick<Worker, "process" | "lines"> & { readonly first: string }> => {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "inherit"],
-    // The kernels of this processor, where the environment asks for an older one's.
+    // The kernels for this processor, even if the environment asks for an older one's.
     env: { ...process.env, OPENBLAS_CORETYPE: undefined, OPENBLAS_L2_SIZE: undefined }
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -115,13 +115,13 @@ export const open = async (
 /** Ready once the worker has taken its first steps. */
 export const start = async (engine: Engine, limit?: number): Promise<Worker> => {
   const { first, ...worker } = await open(engine, limit)
-  return { ...worker, ...(JSON.parse(first) as Pick<Worker, "parameters" | "firstSteps" | "version">) } // what both workers print first
+  return { ...worker, ...(JSON.parse(first) as Pick<Worker, "parameters" | "firstSteps" | "version">) } // both workers print this first
 }
 
-/** Some steps more. */
+/** Runs some more steps. */
 export const round = async <A = Round>({ process: child, lines }: Pick<Worker, "process" | "lines">): Promise<A> => {
   child.stdin?.write("go\n")
-  return JSON.parse((await lines.next()).value) as A // what the workers print
+  return JSON.parse((await lines.next()).value) as A // the workers' output
 }
 
 export const stop = async ({ process: child }: Pick<Worker, "process">) => {

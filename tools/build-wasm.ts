@@ -4,7 +4,7 @@ import wabt from "wabt"
 
 const folder = new URL("../packages/runtime/src/internal/", import.meta.url)
 
-/** The module's text form, assembled and wrapped as a TypeScript module. */
+/** Assembles the module's text form, and wraps it as a TypeScript module. */
 export const assemble = async (): Promise<string> => {
   const { parseWat } = await wabt()
   const module = parseWat("optimiser.wat", readFileSync(new URL("optimiser.wat", folder), "utf8"), { simd: true })

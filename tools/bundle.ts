@@ -1,9 +1,10 @@
 /**
- * What a space, a graph, evolution and TPE weigh in a browser: `src/bundled.ts` bundled by esbuild with its default settings, and minified besides.
+ * The size of a space, a graph, evolution and TPE in a browser: `src/bundled.ts` bundled by esbuild with its default settings, and also
+ * minified.
  *
  *     node tools/bundle.ts
  *
- * Fails where esbuild warns, or where a bundle has more than 120 KB when it is compressed by gzip.
+ * Fails if esbuild warns, or if a bundle is larger than 120 KB after compression with gzip.
  */
 import * as Bundle from "./src/Bundle.ts"
 

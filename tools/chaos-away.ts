@@ -1,7 +1,9 @@
 /**
- * How long after PostgreSQL is back do trials end? In every round a search of 24 trials of 0.5 to 1.5 s runs on three workers and a driver, each a process of its own, and the
- * server is away once for 0.2 to 20 s: killed, shut down at once, or frozen with all its connections; in every fourth round a worker is killed meanwhile, whose trial has to be
- * taken over. Told is how long after the server's return the last of the trials that were out when it went has ended, and whether the journal is that of a quiet search.
+ * How long after PostgreSQL is back do trials end? In every round, a search of 24 trials of 0.5 to 1.5 s runs on three workers and a
+ * driver, each in its own process. Once per round the server is away for 0.2 to 20 s: killed, shut down at once, or frozen with all its
+ * connections. In every fourth round a worker is killed in the meantime, and its trial has to be taken over. The tool reports how long
+ * after the server's return the last of the trials that were running when it went away has ended, and whether the journal equals that of an
+ * undisturbed search.
  *
  *     node tools/chaos-away.ts [--rounds 50] [--from 1] [--trials 24]        (needs PostgreSQL's Debian packages)
  */
@@ -42,7 +44,7 @@ const ways = ["SIGKILL", "SIGQUIT", "SIGSTOP"] as const
 interface Round {
   readonly how: string
   readonly away: number
-  /** From the server's return to the end of the last trial that was out (seconds). */
+  /** From the server's return to the end of the last trial that was running (seconds). */
   readonly slowest: number
   readonly out: number
   readonly problem: string | undefined

@@ -1,13 +1,16 @@
 /**
- * Does a search over many machines lose anything, whatever is done to it? A quiet search of 40 quick trials gives the journal that is expected. Then it is searched again, round after round,
- * on a PostgreSQL server with three workers and a driver, each a process of its own, and every second or two one thing is hit at random: a worker, the driver or the server is killed with
- * SIGKILL and started again, and often killed once more while it starts; a worker or the server is frozen (SIGSTOP); all connections are ended from the server's side; the way between one
- * worker and the server falls silent; a machine whose disk is full joins; and where this machine allows it the server's disk is filled, the clocks of the server and of a worker jump by up to
- * an hour, and the network of one worker, which lives in a namespace of its own, is cut. In the end each round's journal has to be complete and equal to the quiet one, times aside.
+ * Does a search over many machines lose anything, whatever is done to it? An undisturbed search of 40 quick trials gives the expected
+ * journal. The search is then repeated, round after round, on a PostgreSQL server with three workers and a driver, each in its own process,
+ * and every second or two one of them is disturbed at random. A worker, the driver or the server is killed with SIGKILL and restarted, and
+ * often killed once more while it starts. A worker or the server is frozen (SIGSTOP). All connections are ended from the server's side. The
+ * connection between one worker and the server falls silent. A machine with a full disk joins. Where this machine allows it, the server's
+ * disk is filled, the clocks of the server and of a worker jump by up to an hour, and the network of one worker, which has its own
+ * namespace, is cut. At the end of each round, the journal has to be complete and equal to the expected one, apart from times.
  *
  *     node tools/chaos-cluster.ts [--rounds 20] [--from 1] [--trials 40] [--kills n]
  *
- * The number of a round decides what is hit. With `--kills` rounds go on until there were so many. Needs PostgreSQL's Debian packages.
+ * The number of a round decides what is disturbed. With `--kills`, rounds continue until there were that many. Needs PostgreSQL's Debian
+ * packages.
  */
 import { Prng } from "@uninet/search-space"
 import type { ChildProcess } from "node:child_process"
@@ -61,7 +64,7 @@ type Blow =
   | "clock moved"
   | "network cut"
 
-/** Each as often as it stands here. */
+/** Each as often as it is listed here. */
 const blows: ReadonlyArray<Blow> = [
   ...Array<Blow>(6).fill("worker killed"),
   ...Array<Blow>(4).fill("driver killed"),
@@ -81,7 +84,7 @@ interface Round {
   readonly blows: ReadonlyMap<Blow, number>
   /** Processes that were killed. */
   readonly kills: number
-  /** How often trials were begun, beyond once each. */
+  /** How often trials were started, beyond once each. */
   readonly again: number
   readonly problem: string | undefined
 }
@@ -95,7 +98,7 @@ const round = async (server: Postgres.Server, number: number, expected: Readonly
   const way = await proxy(server.port)
   const beyond = network === undefined ? url : url.replace("127.0.0.1", network.address)
   const node = [process.execPath]
-  /** The first by a way that can fall silent, the second by a network that can be cut, the third by a clock that can be moved. */
+  /** The first has a connection that can fall silent, the second a network that can be cut, the third a clock that can be moved. */
   const worker = [
     () => start([...node, script("worker"), way.url(url), "1", "--patience", "60"]),
     () => start([...(network?.beyond ?? node), script("worker"), beyond, "1", "--patience", "60"]),
@@ -123,7 +126,7 @@ const round = async (server: Postgres.Server, number: number, expected: Readonly
     const begun = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").length : 0
     return { seconds: seconds(), blows: counts, kills, again: Math.max(0, begun - trials), problem }
   }
-  /** Kills a process and starts it again, often to kill it once more while it starts. */
+  /** Kills a process and restarts it, and often kills it once more while it starts. */
   const replaced = async (child: ChildProcess, begin: () => ChildProcess): Promise<ChildProcess> => {
     let next = child
     do {
@@ -178,14 +181,14 @@ const round = async (server: Postgres.Server, number: number, expected: Readonly
         way.set("silent")
         return later(200 + prng.nextInt(12_000), () => way.set("open"))
       case "broken machine":
-        // One a round: three would be the end of the search, as they should.
+        // One per round: three would end the search, as they should.
         broken ??= start([...node, script("worker"), url, "1", "--host", "broken", "--broken"])
         return
       case "disk full":
         disk?.fill()
         await sleep(1000 + prng.nextInt(4000))
         disk?.free()
-        // It may have ended over it.
+        // It may have ended because of this.
         return server.start()
       case "clock moved":
         return clock?.move(prng.nextInt(7200) - 3600)
@@ -204,7 +207,7 @@ const round = async (server: Postgres.Server, number: number, expected: Readonly
       const blow = blows[prng.nextInt(blows.length)]!
       counts.set(blow, (counts.get(blow) ?? 0) + 1)
       await hit(blow)
-      // Workers have no reason of their own to end.
+      // Workers have no reason to end by themselves.
       const gone = workers.find((child) => !isRunning(child))
       if (gone !== undefined) return ended(`a worker ended with ${endOf(gone)}`)
     }
@@ -220,7 +223,7 @@ const round = async (server: Postgres.Server, number: number, expected: Readonly
   }
 }
 
-/** What is said at the end, and by whom each thing was left out. */
+/** What is reported at the end: everything that was left out, and the reason. */
 const missing = [
   clock === undefined ? "no C compiler, so clocks did not jump" : "",
   disk === undefined ? "no right to mount, so no disk was filled" : "",

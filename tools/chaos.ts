@@ -1,13 +1,15 @@
 /**
- * Does a search on one machine lose anything, whatever is done to it? Searches once in quiet. Then, in every round, searches the same again while every now and then a random one of its
- * processes, driver or worker, is ended by SIGKILL; a driver that was ended is resumed, and often killed once more while it starts, until the search is done. Where this machine allows it, the clock
- * of all its processes jumps by up to an hour, and the disk with the run is filled for a moment. In the end the journal must equal the quiet one's entry by entry, and no result may have been found
- * twice.
+ * Does a search on one machine lose anything, whatever is done to it? It first searches undisturbed. Then, in every round, it runs the same
+ * search while every now and then a random one of its processes, driver or worker, is killed with SIGKILL. A driver that was killed is
+ * resumed, and often killed once more while it starts, until the search is done. Where this machine allows it, the clock of all its
+ * processes jumps by up to an hour, and the disk with the run is filled for a moment. At the end, the journal must equal the undisturbed
+ * one entry by entry, and no result may have been computed twice.
  *
  *     node tools/chaos.ts [--rounds 20] [--from 1] [--trials 40] [--seconds s] [--kills n]
  *
- * The number of a round decides what is done. With `--kills` rounds go on until there were so many. Blows are `--seconds` apart, more or less; a twelfth of what
- * the quiet search takes where that is not given. Linux only: it finds the workers in /proc. Prints a line a round, as Markdown.
+ * The number of a round decides what is done. With `--kills`, rounds continue until there were that many. Disturbances are about
+ * `--seconds` apart; by default a twelfth of the time of the undisturbed search. Linux only: it finds the workers in /proc. Prints one line
+ * per round, as Markdown.
  */
 import { Prng } from "@uninet/search-space"
 import { spawn } from "node:child_process"
@@ -50,7 +52,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs a driver to its end. */
+/** Runs a driver until it ends. */
 const drive = (
   args: ReadonlyArray<string>,
   onStart: (pid: number) => void = () => {},
@@ -95,24 +97,24 @@ const fail = (problem: string): never => {
 interface Round {
   readonly drivers: number
   readonly workers: number
-  /** Drivers among them that were killed within their first seconds. */
+  /** How many of these drivers were killed within their first seconds. */
   readonly starting: number
   readonly clocks: number
   readonly disks: number
-  /** How often it was begun anew in the same folder: killed before its journal was there, there was nothing to resume. */
+  /** How often it was started afresh in the same folder: killed before its journal existed, there was nothing to resume. */
   readonly anew: number
   readonly problem: string | undefined
 }
 
-/** A search with blows, to its end. */
+/** A disturbed search, until it is done. */
 const round = async (run: string, prng: Prng.Prng, seconds: number): Promise<Round> => {
   const done = { drivers: 0, workers: 0, starting: 0, clocks: 0, disks: 0, anew: 0 }
   const found = new Map<string, number>()
   let driver = 0
-  /** What has said nothing yet is killed on purpose only, or nothing would ever come of it. */
+  /** A process without output so far is killed only on purpose; otherwise it would never make progress. */
   let hasSpoken = false
   let isFull = false
-  /** A driver may end over a disk that was full while it ran. */
+  /** A driver may end because the disk was full while it ran. */
   let hasBeenFull = false
   let next: ReturnType<typeof setTimeout> | undefined
   const free = () => {
@@ -150,7 +152,7 @@ const round = async (run: string, prng: Prng.Prng, seconds: number): Promise<Rou
   later()
   try {
     for (;;) {
-      // Killed before its journal was there, it is begun anew in the same folder, whatever it left.
+      // Killed before its journal existed, it is started afresh in the same folder, whatever it left there.
       const resumes = existsSync(join(run, "journal.db"))
       if (!resumes && existsSync(run)) done.anew++
       hasBeenFull = isFull
@@ -194,7 +196,7 @@ try {
   const quiet = join(runs, "quiet")
   const since = performance.now()
   const reference = await drive(begin(quiet))
-  // On a machine that is busy everything takes longer, and something has to come of it between two blows.
+  // On a busy machine everything takes longer, and the search has to make progress between two disturbances.
   const seconds = Number(values.seconds ?? Math.max(0.5, (performance.now() - since) / 12_000))
   if (reference.code !== 0) fail(reference.stderr)
   const wanted = await entriesOf(join(quiet, "journal.db"))

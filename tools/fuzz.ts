@@ -1,6 +1,7 @@
 /**
- * Does anything that is read from outside crash, hang, or take memory that nobody explains? Spoils sound examples of every format of a file, and of every flag, by their structure, and reads them in one process; what is
- * wrong is told with the seed that makes the input again. An input that hangs, takes all memory, or brings V8 down ends that process, is told of as well, and another one goes on after it.
+ * Does any external input crash, hang, or use an unexplained amount of memory? Takes valid examples of every file format and every flag,
+ * corrupts them along their structure, and reads them in one process. Failures are reported with the seed that reproduces the input. An
+ * input that hangs, exhausts the memory, or brings V8 down ends that process; it is reported too, and another process continues after it.
  *
  *     node tools/fuzz.ts [inputs] [--seed text] [--only format]        (default: 100000, with a new seed)
  *     node tools/fuzz.ts --again "format" seed                         (one input)
@@ -25,7 +26,7 @@ type Message = { readonly _tag: "Next"; readonly at: number } | ({ readonly _tag
 
 const chosen = (only: string | null) => formats.filter(({ name }) => only === null || name === only)
 
-/** The input of a number: formats take turns. */
+/** The input with a number: formats take turns. */
 const inputOf = ({ only, seed }: Pick<Task, "only" | "seed">, at: number) => {
   const some = chosen(only)
   const format = some[at % some.length]
@@ -36,7 +37,7 @@ const inputOf = ({ only, seed }: Pick<Task, "only" | "seed">, at: number) => {
 
 const work = async ({ from, to, ...task }: Task) => {
   const folder = mkdtempSync(join(tmpdir(), "uninet-fuzz-"))
-  // Bars and lines of progress are nobody's business here.
+  // Progress bars and lines do not matter here.
   process.stderr.write = () => true
   for (let at = from; at < to; at++) {
     process.send?.({ _tag: "Next", at } satisfies Message)
@@ -48,7 +49,7 @@ const work = async ({ from, to, ...task }: Task) => {
   process.disconnect()
 }
 
-/** Runs inputs in a process of their own until one stops it; gives where to go on. */
+/** Runs inputs in a separate process until one stops it; returns where to continue. */
 const run = (
   task: Task,
   onDone: (tried: Tried) => void

@@ -1,9 +1,10 @@
 /**
- * Many processes want one lock at once, a thousand times and more: never two have it, and nobody gets an error that is not a sentence.
+ * Many processes compete for one lock, a thousand times and more: no two ever hold it at once, and every error is a proper sentence.
  *
  *     node tools/locks.ts [--rounds 1000] [--stale 100]
  *
- * First four processes take it from one another, `rounds` times each. Then, `stale` times, one is killed while it has it, and three want what it left at the same moment, ten times each.
+ * First, four processes take it from each other, `rounds` times each. Then, `stale` times, one is killed while it holds it, and three
+ * compete for what it left at the same moment, ten times each.
  */
 import { spawn } from "node:child_process"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
@@ -18,7 +19,7 @@ const { values } = parseArgs({
 const [rounds, stale] = [Number(values.rounds), Number(values.stale)]
 const holding = fileURLToPath(new URL("../packages/search/test/support/holding.ts", import.meta.url))
 
-/** What a process says that takes the lock so often; nothing where all went well. */
+/** The output of a process that takes the lock this often; nothing if all went well. */
 const holder = (file: string, times: number, die = "") =>
   new Promise<string>((resolve) => {
     const child = spawn(process.execPath, [holding, file, String(times), die], { stdio: ["ignore", "ignore", "pipe"] })

@@ -1,5 +1,6 @@
 /**
- * Are packages usable alone? Packs them and the workspace packages they need, and installs them in an empty project by `npm install`, from a registry of the tarballs.
+ * Can packages be used on their own? Packs them and the workspace packages they need, and installs them in an empty project with `npm
+ * install`, from a registry of the tarballs.
  *
  *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example of their READMEs and doc comments that imports nothing else, and sees that
  *                                            neither onnxruntime nor the command line came along (default: search-space, model-space and uninet)
@@ -11,7 +12,7 @@
  *     node tools/packed.ts --deno            installs every package and Deno, and loads each there; those that search search
  *     node tools/packed.ts --lint            holds every package's tarball against publint and attw (Are the types wrong?), and installs nothing
  *
- * Needs the npm registry for what the packages need of others.
+ * Needs the npm registry for the packages' external dependencies.
  */
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -34,7 +35,7 @@ const wanted = programs
       ? given
       : ["search-space", "model-space", "uninet"]
 
-/** A search by Deno: its strategy, its engine, its journal in a file. */
+/** A search in Deno: its strategy, its engine, and its journal in a file. */
 const searchByDeno = `import { Random } from "@uninet/controller"
 import { Mnist } from "@uninet/data"
 import { Loops } from "@uninet/loops"
@@ -70,7 +71,7 @@ try {
 }
 process.exitCode = failures.length === 0 ? 0 : 1
 
-/** Makes projects as a stranger does, and uses them. */
+/** Creates projects as a new user would, and uses them. */
 async function create(tarballs: ReadonlyArray<string>): Promise<void> {
   const registry = await serve(tarballs)
   const began = performance.now()
@@ -96,7 +97,7 @@ async function create(tarballs: ReadonlyArray<string>): Promise<void> {
     await step("npm run check", folder, "npm", "run", "check")
     await step("npx uninet verify", folder, "npx", "uninet", "verify", "uninet.config.ts", "--runs", "3")
     console.log(`${((performance.now() - began) / 1000).toFixed(0)} s to here`)
-    // The others have all that they need there: what they depend on is in the tests of create-uninet.
+    // The others have everything they need there: create-uninet's tests cover their dependencies.
     const dependencies = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).dependencies
     const others = closure(importedBy("examples")).map((name) => manifestOf(`packages/${name}`).name)
     const missing = [...others, "@effect/platform-node"].filter((name) => !Object.hasOwn(dependencies, name))
@@ -113,7 +114,7 @@ async function create(tarballs: ReadonlyArray<string>): Promise<void> {
   if (failures.length > 0) console.log(failures.join("\n"))
 }
 
-/** Loads every package by Deno, which the npm package of that name installs. */
+/** Loads every package in Deno, which is installed from the npm package of that name. */
 async function loadByDeno(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<string>): Promise<void> {
   const manifests = packages.map((name) => manifestOf(`packages/${name}`))
   const names = manifests.map(({ name }) => name).filter((name) => name.startsWith("@"))
@@ -127,7 +128,7 @@ async function loadByDeno(packages: ReadonlyArray<string>, tarballs: ReadonlyArr
     join(project, "package.json"),
     JSON.stringify({ name: "empty", private: true, type: "module", dependencies, devDependencies: { deno: "^2.9.6" } })
   )
-  // What npm has installed is what is loaded.
+  // Deno loads what npm has installed.
   writeFileSync(join(project, "deno.json"), JSON.stringify({ nodeModulesDir: "manual" }))
   await npmInstall(tarballs)
   const deno = join(project, "node_modules", ".bin", "deno")
@@ -144,7 +145,7 @@ async function loadByDeno(packages: ReadonlyArray<string>, tarballs: ReadonlyArr
   )
 }
 
-/** Installs in the project what its manifest asks for: of ours the tarballs. */
+/** Installs what the project's manifest asks for: our packages come from the tarballs. */
 async function npmInstall(tarballs: ReadonlyArray<string>): Promise<void> {
   const registry = await serve(tarballs)
   try {
@@ -155,19 +156,19 @@ async function npmInstall(tarballs: ReadonlyArray<string>): Promise<void> {
   }
 }
 
-/** The tarball of create-uninet, which has no scope that the registry could be asked for by. */
+/** The tarball of create-uninet, which has no scope by which the registry could be asked for it. */
 function fileOf(tarballs: ReadonlyArray<string>): string {
   return tarballs.find((path) => basename(path).startsWith("create-uninet-")) ?? ""
 }
 
-/** Installs the packages, and does there what there is to do. */
+/** Installs the packages, and runs the requested checks there. */
 async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<string>): Promise<void> {
   const dependencies = Object.fromEntries([
     ...packages.map((folder) => {
       const { name, version } = manifestOf(`packages/${folder}`)
       return [name, name.startsWith("@") ? version : `file:${fileOf(tarballs)}`]
     }),
-    // Optional ones, too, which examples use; but for TensorFlow's own, whose scripts download it from elsewhere.
+    // Including optional ones, which examples use; except TensorFlow's own, whose scripts download it from elsewhere.
     ...packages
       .flatMap((name) => Object.entries(manifestOf(`packages/${name}`).peerDependencies ?? {}))
       .filter(([name]) => !name.startsWith("@tensorflow/tfjs-node"))
@@ -177,7 +178,7 @@ async function install(packages: ReadonlyArray<string>, tarballs: ReadonlyArray<
     private: true,
     type: "module",
     dependencies,
-    // What some examples run by.
+    // Some examples need these to run.
     devDependencies: { "@types/node": "^24", "@effect/platform-node": "^4.1.0" }
   }
   writeFileSync(join(project, "package.json"), JSON.stringify(manifest, null, 2))
@@ -235,7 +236,7 @@ if (!(best.outcome.evaluation.measures.distance < 9)) throw new Error("no result
   )
 }
 
-/** Runs a step and notes its failure with what it printed. */
+/** Runs a step, and records a failure with what the step printed. */
 async function attempt(what: string, step: () => Promise<string>): Promise<void> {
   try {
     await step()

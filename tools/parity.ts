@@ -1,7 +1,8 @@
 /**
- * `pnpm parity <file>`: holds the network of a file of reference vectors against this project's engine and prints the worst errors as JSON.
+ * `pnpm parity <file>`: compares this project's engine with the network in a file of reference vectors, and prints the worst errors as
+ * JSON.
  *
- * See `src/Parity.ts` for the file's form.
+ * See `src/Parity.ts` for the file's format.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -26,7 +27,7 @@ const main = Effect.gen(function* () {
   const report = yield* Parity.run(file, path)
   yield* Console.log(JSON.stringify(report, null, 2))
 }).pipe(
-  // One sentence on what was wrong, no stack trace.
+  // One sentence on what went wrong, without a stack trace.
   Effect.catch((error) =>
     Effect.andThen(
       Console.error(error.message),

@@ -1,11 +1,13 @@
 /**
- * Whether a whole search with `--device portable` leaves the same journal behind wherever it runs, entry by entry and bit by bit: by `uninet search` itself, in Node on this processor, in a Node that
- * uses neither AVX nor fused multiply-add, in Chromium, and under emulation on an x86-64 processor with AVX2 and no more (`--emulate`) and on ARM64 (`--node`).
+ * Checks that a whole search with `--device portable` gives the same journal wherever it runs, entry by entry and bit by bit: in `uninet
+ * search` itself, in Node on this processor, in a Node that uses neither AVX nor fused multiply-add, in Chromium, and under emulation on an
+ * x86-64 processor with AVX2 and nothing newer (`--emulate`) and on ARM64 (`--node`).
  *
  *     node tools/portable.ts [--trials 8] [--epochs 1] [--seed 0] [--examples 10000] [--emulate] [--only <part of a name>]
  *       [--node <Node for linux-arm64>] [--qemu qemu-aarch64] [--root /usr/aarch64-linux-gnu] [--qemu-x86 qemu-x86_64]
  *
- * `--examples` is how many of the 10,000 digits of MNIST there are; `uninet search` is only among the runs where it is all of them. What emulation needs: `tools/emulated.ts`.
+ * `--examples` is how many of MNIST's 10,000 digits are used; `uninet search` is among the runs only if all are. For the requirements of
+ * emulation see `tools/emulated.ts`.
  */
 import * as Browser from "@uninet/browser"
 import { Journal } from "@uninet/search"
@@ -50,7 +52,7 @@ const run = async (command: string, args: ReadonlyArray<string>) =>
 const inNode = (command: string, args: ReadonlyArray<string>) => () =>
   run(command, [...args, script, data, JSON.stringify(options)])
 
-/** The trials that the command line's journal holds; its finals are no part of the search. */
+/** The trials in the command line's journal; its finals are not part of the search. */
 const byCommandLine = async () => {
   const out = join(folder, "run")
   const bin = fileURLToPath(new URL("../packages/cli/src/bin.ts", import.meta.url))
@@ -65,7 +67,7 @@ const byCommandLine = async () => {
   return JSON.stringify(trials)
 }
 
-/** Without what no emulator has, and nobody here asks for. */
+/** Without features that no emulator has, and that nothing here uses. */
 const haswell = "Haswell,-pcid,-x2apic,-tsc-deadline,-invpcid,-hle,-rtm"
 const plain = ["--no-enable-avx2", "--no-enable-avx", "--no-enable-fma3"]
 const runs: ReadonlyArray<readonly [string, (() => Promise<string>) | undefined, string]> = [
@@ -98,7 +100,7 @@ const runs: ReadonlyArray<readonly [string, (() => Promise<string>) | undefined,
   ]
 ]
 
-/** Entries one a line, names in order: so two journals can be held against each other. */
+/** One entry per line, with names in order, so that two journals can be compared. */
 const lines = (json: string): ReadonlyArray<string> => {
   const sorted = (value: unknown): unknown =>
     Array.isArray(value)
@@ -118,7 +120,7 @@ try {
   writeFileSync(script, await bundle(new URL("src/portable/node.ts", import.meta.url), "node"))
   writeFileSync(data, digits(examples))
   let first: ReadonlyArray<string> | undefined
-  // The first is what the others are held against.
+  // The others are compared with the first.
   for (const [name, search, why] of runs.filter(([name], i) => i === 0 || name.includes(given.only))) {
     if (search === undefined) {
       console.log(`${name}: left out; ${why}`)

@@ -1,6 +1,6 @@
 /**
- * A package's `prepack` and `postpack`: builds what is packed, whatever a checkout has built before, and gives its README links that work outside the repository
- * while it is being packed.
+ * A package's `prepack` and `postpack`: builds what is packed, whatever a checkout has built before. While the package is being packed, the
+ * links in its README are replaced by ones that work outside the repository.
  *
  *     node ../../tools/prepack.mjs             in the folder of a package
  *     node ../../tools/prepack.mjs <script>    and runs a TypeScript file of the package that writes into dist
@@ -16,7 +16,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = join(root, "node_modules", ".bin")
 const folder = process.cwd()
 const shown = join(folder, "README.md")
-/** Where the README waits that the repository has. */
+/** Where the repository's README is kept in the meantime. */
 const own = join(folder, "dist", ".README.md")
 
 const tsc = (...flags) =>
@@ -27,7 +27,7 @@ const tsc = (...flags) =>
 
 const files = (path) => readdirSync(path, { recursive: true, encoding: "utf8" })
 
-/** Files of a former build whose source is gone. */
+/** Files from an earlier build whose source is gone. */
 const removeLeftovers = () => {
   for (const file of files(join(folder, "dist"))) {
     const source = /^(.*)\.(d\.ts|js)(\.map)?$/.exec(file)?.[1]
@@ -47,17 +47,17 @@ const undo = () => {
 }
 
 const prepare = (script) => {
-  // A packing that was broken off left it changed.
+  // An interrupted packing left it changed.
   undo()
   tsc()
-  // The compiler trusts its own notes and does not look whether a file is still there.
+  // The compiler trusts its own records and does not check whether a file still exists.
   if (!isWhole()) tsc("--force")
   removeLeftovers()
-  // With the checkout's own Node, as pnpm may run with an older one.
+  // With the checkout's own Node, because pnpm may run with an older one.
   if (script !== undefined) execFileSync(join(bin, "node"), [script], { stdio: ["ignore", 2, 2] })
   const text = readFileSync(shown, "utf8")
   writeFileSync(own, text)
-  // Renamed into place: whoever reads the README meanwhile reads a whole one.
+  // Renamed into place, so that anyone who reads the README at that moment reads a whole one.
   const made = join(folder, "dist", ".README.packed.md")
   writeFileSync(made, readme(text, relative(root, folder).split(sep).join("/")))
   renameSync(made, shown)

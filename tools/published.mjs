@@ -1,27 +1,27 @@
 /**
- * What the published packages say of themselves that a checkout need not: where the project is at home, which Node they need, and what their READMEs' links
- * become. Plain JavaScript for any Node from 20 on: pnpm and the packages' own scripts read it.
+ * What the published packages say about themselves that a checkout does not need: the project's address, the Node versions they need, and
+ * the targets of their READMEs' links. Plain JavaScript for any Node from 20 on: pnpm and the packages' own scripts read it.
  */
 import { posix } from "node:path"
 
 /**
- * The repository's public address. There is none yet: this is a placeholder, of a domain that nobody can own (RFC 2606), and `pnpm release` publishes nothing
- * while it stands here. Whoever makes the repository public writes its address here, and nowhere else.
+ * The repository's public address. There is none yet: this is a placeholder in a domain that nobody can own (RFC 2606), and `pnpm release`
+ * publishes nothing while it is set. Whoever makes the repository public writes its address here, and nowhere else.
  */
 export const home = "https://uninet.example/uninet"
 
 /** Whether the packages have no public address yet. */
 export const isPlaceholder = new URL(home).hostname.endsWith(".example")
 
-/** The oldest Node that packages run on: the first 22 whose SQLite needs no flag. */
+/** The oldest Node that the packages run on: the first 22 whose SQLite needs no flag. */
 export const engines = { node: ">=22.13" }
 
 /** The folder of a workspace package. */
 export const folderOf = (name) => `packages/${name.replace(/^@uninet\//, "")}`
 
 /**
- * ONNX Runtime as it is installed with the packages: the same files under a name of ours, without a script that downloads what nobody asked for, and of the
- * machine's own platform only (`tools/src/Engine.ts`).
+ * ONNX Runtime as it is installed with the packages: the same files under a name of ours, without a script that downloads what nobody asked
+ * for, and only for the machine's own platform (`tools/src/Engine.ts`).
  */
 export const engineName = "@uninet/onnxruntime-node"
 
@@ -32,7 +32,7 @@ const replaced = (dependencies = {}) =>
     )
   )
 
-/** A manifest as it is published. */
+/** A manifest in its published form. */
 export const manifest = (own) => {
   const { devDependencies: _, private: isPrivate, ...kept } = own
   if (isPrivate) return own
@@ -46,7 +46,7 @@ export const manifest = (own) => {
   }
 }
 
-/** A README of a folder of the repository with links that work outside it. */
+/** A README from a folder of the repository, with links that work outside it. */
 export const readme = (text, folder) =>
   text
     .split(/^(```[^]*?^```$)/m)

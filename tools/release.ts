@@ -1,12 +1,13 @@
 /**
- * Publishes all packages in one version, ONNX Runtime's repacked ones among them.
+ * Publishes all packages in one version, including the repacked packages of ONNX Runtime.
  *
  *     pnpm release --dry-run       does everything but publish
  *     pnpm release                 and publishes, by the npm that is logged in
  *     pnpm release --no-tests …    where they have just run
  *
- * What has to be so: nothing uncommitted, a public home (`published.mjs`), a section of the version in CHANGELOG.md, types, lint, format and tests, tarballs in which publint
- * and attw find nothing, and every entry of every package imported from an empty project into which npm installed them.
+ * Requirements: no uncommitted changes, a public home (`published.mjs`), a section for the version in CHANGELOG.md, and passing types,
+ * lint, format and tests. publint and attw must find nothing in the tarballs, and every entry of every package must be importable from an
+ * empty project into which npm installed them.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
@@ -25,9 +26,9 @@ if (unknown.length > 0) {
 const dry = flags.includes("--dry-run")
 const tests = !flags.includes("--no-tests")
 
-/** What stands in the way of publishing, a line each. */
+/** What prevents publishing, one line each. */
 const hindrances: Array<string> = []
-/** What is wrong with the packages themselves: a dry run fails of it, too. */
+/** What is wrong with the packages themselves: this fails a dry run, too. */
 const faults: Array<string> = []
 
 const said = (text: string) => console.log(`> ${text}`)
@@ -62,9 +63,9 @@ try {
   const registry = await serve(tarballs)
   try {
     registry.use(project)
-    // fast-check is an optional peer, of entries that are for tests.
+    // fast-check is an optional peer dependency of entries that are for tests.
     const scoped = packages.map((name) => manifestOf(`packages/${name}`).name).filter((name) => name.startsWith("@"))
-    // What has no scope would be looked for at npm's registry.
+    // A package without a scope would be looked up in npm's registry.
     const names = [...scoped, ...tarballs.filter((tarball) => basename(tarball).startsWith("create-uninet-"))]
     await run(project, "npm", "install", "--no-audit", "--no-fund", ...names, "fast-check")
   } finally {
@@ -108,7 +109,7 @@ else
       break
     }
 
-/** Whether the registry has this version already: of the engine, which is not released anew with every version, or of a release that was broken off. */
+/** Whether the registry already has this version: of the engine, which is not released with every version, or from a release that was interrupted. */
 function isPublished(tarball: string): boolean {
   const { stdout } = spawnSync("tar", ["-xzOf", tarball, "package/package.json"], { encoding: "utf8" })
   const { name, version } = JSON.parse(stdout)

@@ -1,5 +1,5 @@
 /**
- * The long tools one after the other, some hours in all: what the suite shows on a few examples, on many.
+ * Runs the long tools one after another, several hours in all: what the test suite shows on a few examples, they show on many.
  *
  *     pnpm soak                    (all of them)
  *     pnpm soak fuzz crash         (some)

@@ -1,5 +1,5 @@
 /**
- * A page in which a search runs in the tab, as a folder that any server of files can have.
+ * A page in which a search runs in the browser tab, as a folder that any file server can serve.
  *
  *     node tools/tab.ts [--out dist/tab]      makes it
  *     node tools/tab.ts --serve [--port n]    and serves it on this machine

@@ -1,10 +1,12 @@
 /**
- * Whether Optuna, TensorBoard and MLflow themselves read what `uninet export-trials` writes: the same trials, the same choices, values and curves, the same best.
+ * Checks that Optuna, TensorBoard and MLflow themselves can read what `uninet export-trials` writes: the same trials, choices, values and
+ * curves, and the same best trial.
  *
  *   node tools/trial-exports.ts [--environment FOLDER] [--python python3] [RUN]
  *
- * The three packages are installed from PyPI into a virtual environment, by default one in the folder for temporary files, which the next run finds again. Without a run's folder a small search is made
- * up, with choices of all kinds, trials that failed and were refused, and names in several scripts.
+ * The three packages are installed from PyPI into a virtual environment, by default in the folder for temporary files, where the next run
+ * finds it again. Without a run's folder, a small search is invented, with choices of all kinds, trials that failed and were refused, and
+ * names in several scripts.
  */
 import { MlflowStore, OptunaStorage, TensorBoard, Trials } from "@uninet/export"
 import { Journal } from "@uninet/search"
@@ -97,7 +99,7 @@ interface Found {
 
 const close = (a: number, b: number) => Math.abs(a - b) <= 1e-6 * Math.max(1, Math.abs(b))
 
-/** In what a tool's trials are not the table's; nothing where they are the same. MLflow and columns of several types have texts alone. */
+/** How a tool's trials differ from the table's; nothing if they are the same. MLflow, and columns with several types, only store text. */
 const differing = (tool: string, table: Trials.Table, { best, trials }: Found): ReadonlyArray<string> => {
   const rows = table.rows.filter(({ state }) => state !== "refused")
   const of = (row: Trials.Row) => Trials.valueOf(table.objectives[0] ?? { name: "reward", direction: "higher" })(row)

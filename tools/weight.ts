@@ -1,10 +1,12 @@
 /**
- * What an installation of each package weighs: `npm install @uninet/<package>` in an empty project, from a registry of the tarballs, everything else from npm's. Then imports the package there.
+ * The size of an installation of each package: runs `npm install @uninet/<package>` in an empty project, from a registry of the tarballs
+ * and, for everything else, from npm's. Then it imports the package there.
  *
  *     node tools/weight.ts [package ...]      prints a table (default: every package)
  *     node tools/weight.ts --write            and writes it to bench/results/weight.md
  *
- * Nothing but the npm registry has to be reached; as a control, `onnxruntime-node` itself is installed too, whose script downloads CUDA's libraries from elsewhere on Linux.
+ * Only the npm registry has to be reachable. As a control, `onnxruntime-node` itself is installed too, whose script downloads CUDA's
+ * libraries from elsewhere on Linux.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -17,12 +19,12 @@ const given = process.argv.slice(2)
 const writes = given.includes("--write")
 const names = given.filter((name) => name !== "--write")
 
-/** What the packages may weigh, in MB. */
+/** The size limits of the packages, in MB. */
 const limits: Readonly<Record<string, number>> = { "search-space": 70, controller: 75, search: 330 }
 
 const folder = mkdtempSync(join(tmpdir(), "uninet-weight-"))
 
-/** Installs in a new project; gives the megabytes on the disk and how many packages they are. */
+/** Installs in a new project; returns the megabytes on disk and the number of packages. */
 const installed = async (what: string, use: (project: string) => void) => {
   const project = mkdtempSync(join(folder, "project-"))
   writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }))

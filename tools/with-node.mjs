@@ -1,6 +1,6 @@
 /**
- * `npm start` and `npm test` from a bare clone: brings pnpm and the dependencies of the lock file where they are missing or out of date,
- * among them the Node that Effect needs, and runs with that. Plain JavaScript for any Node from 20 on.
+ * `npm start` and `npm test` in a bare clone: installs pnpm and the dependencies in the lock file if they are missing or out of date,
+ * including the Node that Effect needs, and runs with that Node. Plain JavaScript for any Node from 20 on.
  *
  *     node tools/with-node.mjs start [flags of uninet search]
  *     node tools/with-node.mjs test [test files]
@@ -17,7 +17,7 @@ const bin = join(root, "node_modules", ".bin")
 const stamp = join(root, "node_modules", ".uninet-installed")
 const windows = process.platform === "win32"
 
-/** Everything that decides what an installation holds. */
+/** Everything that decides what an installation contains. */
 const manifests = () => [
   "pnpm-lock.yaml",
   "pnpm-workspace.yaml",
@@ -37,7 +37,7 @@ const wanted = () => {
 
 const ignore = () => {}
 
-/** Runs a command to its end, Ctrl-C being its own to answer; gives its exit code. */
+/** Runs a command until it ends, and leaves Ctrl-C to it; returns its exit code. */
 const run = (command, args, env = {}) =>
   new Promise((resolve) => {
     process.on("SIGINT", ignore)
@@ -72,13 +72,13 @@ const install = async () => {
     process.exit(code)
   }
   mkdirSync(dirname(stamp), { recursive: true })
-  // An installation may bring package.json and the lock file into another form.
+  // An installation may reformat package.json and the lock file.
   writeFileSync(stamp, wanted())
 }
 
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(0)} s`
 
-/** Type check, lint, format and tests, all of them whatever fails; a summary ends it. */
+/** Type check, lint, format and tests: all of them run, whatever fails, and a summary follows. */
 const test = async (args) => {
   const report = join(root, "node_modules", ".uninet-tests.json")
   rmSync(report, { force: true })

@@ -1,13 +1,15 @@
 /**
- * Two well-known networks of any width, for any pictures with classes: what a searched network is held against at equal multiply-accumulates.
+ * Two well-known networks of any width, for any pictures with classes, for comparison with a searched network at equal
+ * multiply-accumulates.
  *
- * ResNet-20 (He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2): a 3×3 convolution, three stages of three blocks of two 3×3 convolutions, of one, two and four times the width.
- * Where shapes change the shortcut is a 1×1 convolution, their option B.
+ * ResNet-20 (He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2): a 3×3 convolution, three stages of three blocks
+ * of two 3×3 convolutions, of one, two and four times the width. Where shapes change, the shortcut is a 1×1 convolution, their option B.
  *
- * MobileNetV2 (Sandler et al. 2018, table 2): inverted bottlenecks. Strides of pictures of about 32 pixels, our choice: 1 in the stem and in the sixth stage, 2 as in the paper elsewhere. The width
- * multiplies the last convolution as well, and channels are rounded to whole numbers, so that the networks come near any count.
+ * MobileNetV2 (Sandler et al. 2018, table 2): inverted bottlenecks. The strides are our choice for pictures of about 32 pixels: 1 in the
+ * stem and in the sixth stage, and as in the paper, 2, elsewhere. The width also multiplies the last convolution, and channels are rounded
+ * to whole numbers, so that the networks can come close to any count.
  *
- * Residual branches begin at 0 in both, by the last batch norm's scale, as those of UniNet's blocks do.
+ * In both, residual branches start at 0 through the last batch norm's scale, as in UniNet's blocks.
  */
 import { Classification, type Facts, ModelSpace } from "@uninet/model-space"
 import { type Layer, Model, Nn, Scope } from "@uninet/nn"
@@ -18,7 +20,7 @@ import * as Result from "effect/Result"
 /** The width of both papers. */
 const published = 64
 
-/** The largest width of the space. */
+/** The largest width in the space. */
 export const widest = 4 * published
 
 /** A paper's channels at a width. */
@@ -45,7 +47,7 @@ const relu = (scope: Scope.Scope) => Nn.relu(Scope.at("relu")(scope))
 const classifier = (scope: Scope.Scope, classes: number): Layer.Layer =>
   flow(Nn.globalAveragePool(Scope.at("pool")(scope)), Nn.linear(Scope.at("classifier")(scope), { out: classes }))
 
-/** Layers one after the other, each below a number. */
+/** Layers one after another, each under a number. */
 const inTurn = (scope: Scope.Scope, layers: ReadonlyArray<(scope: Scope.Scope) => Layer.Layer>): Layer.Layer =>
   layers.map((layer, i) => layer(Scope.at(String(i))(scope))).reduce((a, b) => flow(a, b))
 
@@ -103,7 +105,7 @@ const invertedBottleneck =
     return isSame ? Nn.residual(scope, { branch })(x) : branch(x)
   }
 
-/** Expansion, channels, blocks and stride of the stages. */
+/** Expansion, channels, blocks and stride of each stage. */
 const stagesOfMobileNetV2 = [
   [1, 16, 1, 1],
   [6, 24, 2, 2],
@@ -142,7 +144,7 @@ export interface Point {
 
 type Forms = ModelSpace.ModelSpace<Point, ModelSpace.Counted, Classification.Measure>
 
-/** The space of both, of widths up to four times the published one. */
+/** The space of both networks, with widths up to four times the published one. */
 export const forData = (facts: Facts.Facts): Result.Result<Forms, SpaceError.InvalidSpace> => {
   const { classes, inputs } = facts
   const [channels, height, width] = inputs["image"]?.shape ?? []

@@ -1,4 +1,4 @@
-/** How scripts read what was written on a command line and by `uninet experiment`, and end with a sentence where it is wrong. */
+/** How scripts read the command line and the files that `uninet experiment` writes, and end with a sentence if something is wrong. */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { existsSync, readFileSync } from "node:fs"
@@ -10,14 +10,14 @@ export const refuse = (problem: string): never => {
   process.exit(1)
 }
 
-/** Whatever else goes wrong is said without the lines of code that it happened in. */
+/** Any other failure is reported without the lines of code in which it happened. */
 process.on("uncaughtException", ({ message }) => refuse(message.replace(/\s+/g, " ")))
 
-/** The whole number of a flag. */
+/** The whole number given by a flag. */
 export const count = (flag: string, given: string): number =>
   /^[1-9]\d{0,8}$/.test(given) ? Number(given) : refuse(`--${flag} is "${given}". Give a whole number from 1.`)
 
-/** What a file in a folder holds. `remedy`: what is to be done where there is none, or another. */
+/** The content of a file in a folder. `remedy`: what to do if the file is missing or wrong. */
 export const read = <A>(schema: Schema.Decoder<A>, folder: string, file: string, remedy: string): A => {
   const path = join(folder, file)
   if (!existsSync(path)) return refuse(`${path} is not there. ${remedy}`)

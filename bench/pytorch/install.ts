@@ -1,10 +1,11 @@
 /**
- * Makes the Python environment of the comparisons, `bench/pytorch/.venv`, from `requirements.txt`; `npm test` looks there for PyTorch too.
+ * Creates the Python environment of the comparisons, `bench/pytorch/.venv`, from `requirements.txt`; `npm test` also looks for PyTorch
+ * there.
  *
  *   pnpm bench:pytorch [--python python3]
  *
- * The wheels are PyTorch's own for processors without a GPU, 0.2 GB; where its index cannot be reached, those of the default index, which bring 5 GB of CUDA. A C++ compiler has to be there for
- * `torch.compile`.
+ * The wheels are PyTorch's own for machines without a GPU, 0.2 GB; if its index cannot be reached, those of the default index, which come
+ * with 5 GB of CUDA. `torch.compile` needs a C++ compiler.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"

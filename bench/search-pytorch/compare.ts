@@ -1,11 +1,12 @@
 /**
- * A whole search's trainings against PyTorch's, by the wall's clock and in alternation.
+ * The trainings of a whole search compared with PyTorch's, in wall time and in alternation.
  *
  *   node bench/search-pytorch/compare.ts [--trials 32] [--rounds 3] [--devices cpu,loops] [--seed 0]
  *
- * Ours is `uninet search`, as `npm start` runs it, from the start of its process to the last trial's end: strategy, journal, data and compilation included. Theirs trains the same networks on the
- * same images by the same recipe (`search.py`), from the start of its process to its end. Networks depend on the accuracies that the search saw: each device's are told to PyTorch anew where they
- * differ from the first one's. `pnpm bench:pytorch` installs PyTorch. Prints Markdown tables.
+ * Ours is `uninet search`, as `npm start` runs it, from the start of its process to the last trial's end: strategy, journal, data and
+ * compilation included. Theirs trains the same networks on the same images with the same recipe (`search.py`), from the start of its
+ * process to its end. The networks depend on the accuracies that the search saw, so where a device's networks differ from the first one's,
+ * PyTorch trains that device's as well. `pnpm bench:pytorch` installs PyTorch. Prints Markdown tables.
  */
 import { Mnist } from "@uninet/data"
 import { Journal } from "@uninet/search"
@@ -33,7 +34,7 @@ const folder = mkdtempSync(join(tmpdir(), "uninet-bench-"))
 const theirPython = python()
 const environment = { ...process.env, OPENBLAS_CORETYPE: undefined, OPENBLAS_L2_SIZE: undefined }
 
-/** Runs a command to its end; gives what it printed and when it was started, in milliseconds since 1970. */
+/** Runs a command until it ends; returns its output and its start time, in milliseconds since 1970. */
 const run = async (command: string, args: ReadonlyArray<string>) => {
   const started = Date.now()
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"], env: environment })
@@ -52,7 +53,7 @@ interface Trained {
 
 interface Searched {
   readonly seconds: number
-  /** As the journal has it: plain JSON. */
+  /** As in the journal: plain JSON. */
   readonly recipe: unknown
   readonly trained: ReadonlyArray<Trained & { readonly architecture: unknown }>
 }
@@ -85,7 +86,7 @@ const search = async (device: string): Promise<Searched> => {
 
 const bytes = (array: Float32Array | Int32Array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength)
 
-/** What PyTorch reads: images, labels and recipe are those of the search. */
+/** PyTorch's input: images, labels and recipe are those of the search. */
 const writeData = Effect.gen(function* () {
   const data = yield* Mnist.make()
   for (const name of ["train", "validation"] as const) {

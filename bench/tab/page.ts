@@ -1,4 +1,4 @@
-/** Training steps of a network in a page, by the loops of this project and by jax-js, in turns. `bench/tab.ts` opens it, and is told what came of it. */
+/** Training steps of a network in a page, with this project's loops and with jax-js, in turns. `bench/tab.ts` opens it and receives the results. */
 import { init, jit, lax, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax"
 import { Runtime } from "@uninet/engine"
 import { Op } from "@uninet/graph"
@@ -9,14 +9,14 @@ import { Prng } from "@uninet/search-space"
 import { Initialise, TrainingProgram, type Weights } from "@uninet/trainer"
 import * as Effect from "effect/Effect"
 
-/** What the page is asked for, and what it tells. */
+/** The request to the page, and its results. */
 export interface Options {
   readonly rounds: number
-  /** Of a turn, which ends after a second in any case. */
+  /** In one turn, which ends after a second in any case. */
   readonly steps: number
 }
 
-/** Milliseconds of every step, and the losses of the first five, which warm both up and have to be the same. */
+/** The milliseconds of every step, and the losses of the first five, which warm both up and have to be the same. */
 export interface Measured {
   readonly network: string
   readonly uninet: { readonly milliseconds: ReadonlyArray<number>; readonly losses: ReadonlyArray<number> }
@@ -41,7 +41,7 @@ type Arrays = Record<string, np.Array>
 interface Network {
   readonly name: string
   readonly model: Model.Model
-  /** The same for jax-js, of the same parameters by name. It owns what it is given. */
+  /** The same for jax-js, with the same parameters by name. It owns its arguments. */
   readonly logits: (parameters: Arrays, x: np.Array) => np.Array
 }
 
@@ -105,7 +105,7 @@ const recipe = Recipe.Recipe.make({
   optimiser: Optimiser.sgd({ momentum, nesterov: false, weightDecay: 0 })
 })
 
-/** A step by jax-js, whole in one `jit`: what it gives is the loss. */
+/** A step by jax-js, all in one `jit`: its output is the loss. */
 const byJax = (network: Network, weights: Weights, shapes: ReadonlyMap<string, ReadonlyArray<number>>) => {
   const loss = (parameters: Arrays, x: np.Array, targets: np.Array) =>
     targets
@@ -115,7 +115,7 @@ const byJax = (network: Network, weights: Weights, shapes: ReadonlyMap<string, R
   const train = jit(
     (parameters: Arrays, before: Arrays, x: np.Array, targets: np.Array): [Arrays, Arrays, np.Array] => {
       const [value, gradients] = valueAndGrad(loss)(tree.ref(parameters), x, targets)
-      // `map` gives arrays in the form of its arguments.
+      // `map` returns arrays in the form of its arguments.
       const velocities = tree.map((v: np.Array, g: np.Array) => v.mul(momentum).add(g), before, gradients) as Arrays
       const moved = tree.map((p: np.Array, v: np.Array) => p.sub(v.mul(learningRate)), parameters, tree.ref(velocities))
       return [moved as Arrays, velocities, value]
@@ -133,7 +133,7 @@ const byJax = (network: Network, weights: Weights, shapes: ReadonlyMap<string, R
     const [moved, kept, value] = train(parameters, velocities, x.ref, targets.ref)
     parameters = moved
     velocities = kept
-    // What is lazy in it is done before the clock is looked at.
+    // Lazy work is completed before the clock is read.
     const [found] = await value.data()
     await Promise.all(
       [...Object.values(parameters), ...Object.values(velocities)].map((each) => each.blockUntilReady())
@@ -177,7 +177,7 @@ const measured = (network: Network, { rounds, steps }: Options) =>
     }
   }).pipe(Effect.scoped)
 
-/** Measures both on every network, and says what it is doing. */
+/** Measures both on every network, and reports what it is doing. */
 export const measure = async (options: Options, say: (line: string) => void): Promise<ReadonlyArray<Measured>> => {
   await init("wasm")
   const all = Effect.forEach(networks, (network) =>

@@ -1,4 +1,4 @@
-/** The machine's Chromium, as the tests and the benches of pages drive it. */
+/** The machine's Chromium, as the tests and benchmarks of pages use it. */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { existsSync } from "node:fs"
@@ -6,21 +6,21 @@ import { chromium, type Page } from "playwright-core"
 
 export type { Page } from "playwright-core"
 
-/** Where it is, if it is. */
+/** Its path, if it is installed. */
 export const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) =>
   existsSync(file)
 )
 
-/** Why a test of a page is skipped, or a bench refused. */
+/** Why a test of a page is skipped, or a benchmark refused. */
 export const absent = "there is no Chromium here (Debian: apt-get install chromium)"
 
-/** How long a browser may take to start or a page to do what is awaited, milliseconds: on a machine that tests keep busy both take many seconds. */
+/** How long a browser may take to start, or a page to do what is awaited, in milliseconds: on a machine that tests keep busy, both take many seconds. */
 const patience = 100_000
 
-/** How long a test of a page may take, milliseconds. */
+/** How long a test of a page may take, in milliseconds. */
 export const testTimeout = 120_000
 
-/** A page that never did what was awaited, and what it wrote meanwhile. */
+/** A page never did what was awaited; includes what it wrote in the meantime. */
 export class NotShown extends Data.TaggedError("NotShown")<{
   readonly url: string
   readonly awaited: string
@@ -42,13 +42,13 @@ export const browser = (executablePath: string) =>
     (launched) => Effect.promise(() => launched.close())
   )
 
-/** Waits until an expression is true in a page; `written` is what the page wrote so far, for the error. */
+/** Waits until an expression is true in a page; `written` is what the page has written so far, for the error. */
 export const until = (page: Page, written: ReadonlyArray<string> = []) =>
   Effect.fnUntraced(function* (expression: string) {
     const deadline = Date.now() + patience
-    // The driver's own way evaluates a text in the page, which one with a policy does not allow.
+    // The driver's own method evaluates text in the page, which a page with a content security policy does not allow.
     while (Date.now() < deadline) {
-      // A page on its way to another answers nothing.
+      // A page that is navigating gives no answer.
       const found = yield* Effect.promise(() => page.evaluate<unknown>(expression).catch(() => false))
       if (found === true) return
       yield* Effect.sleep(20)
@@ -56,13 +56,13 @@ export const until = (page: Page, written: ReadonlyArray<string> = []) =>
     return yield* new NotShown({ url: page.url(), awaited: expression, written })
   })
 
-/** The files of a page by their paths, `/` being the page itself. */
+/** The files of a page by their paths, with `/` for the page itself. */
 export type Site = Readonly<Record<string, { readonly type: string; readonly content: string | Buffer }>>
 
-/** Where a page's own files are, as it sees it; nothing listens there. */
+/** The address of a page's own files, as the page sees it; no server listens there. */
 export const home = "http://localhost/"
 
-/** Gives a page its files. */
+/** Serves a page its files. */
 export const answer = async (page: Page, site: Site): Promise<void> => {
   await page.route(`${home}**`, (route, request) => {
     const file = site[new URL(request.url()).pathname]
@@ -71,7 +71,8 @@ export const answer = async (page: Page, site: Site): Promise<void> => {
 }
 
 /**
- * A page in a browser of its own, once `ready`, an expression, is true in it: asks it for the values of expressions, awaited, as JSON carries them. Either at an address, or made of files.
+ * A page in its own browser, once the expression `ready` is true in it: evaluates expressions in it, awaits their values and returns them
+ * as JSON. The page is either at an address or made of files.
  */
 export const open = Effect.fnUntraced(function* (executablePath: string, of: string | Site, ready: string) {
   const launched = yield* browser(executablePath)

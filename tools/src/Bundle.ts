@@ -1,9 +1,9 @@
-/** A bundle for a browser of a space, a graph, evolution and TPE (`bundled.ts`). */
+/** A browser bundle of a space, a graph, evolution and TPE (`bundled.ts`). */
 import { build } from "esbuild"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 
-/** Bytes that a bundle may have, compressed by gzip. */
+/** The largest size of a bundle in bytes, compressed with gzip. */
 export const limit = 120_000
 
 export interface Bundle {
@@ -12,7 +12,7 @@ export interface Bundle {
   readonly warnings: ReadonlyArray<string>
 }
 
-/** Bundled by esbuild with its default settings, or minified besides. */
+/** Bundled by esbuild with its default settings, or minified in addition. */
 export const make = async (minify: boolean): Promise<Bundle> => {
   const { outputFiles, warnings } = await build({
     entryPoints: [fileURLToPath(new URL("bundled.ts", import.meta.url))],
@@ -30,6 +30,6 @@ export const make = async (minify: boolean): Promise<Bundle> => {
   }
 }
 
-/** In a line. */
+/** On one line. */
 export const line = ({ bytes, gzip, warnings }: Bundle): string =>
   `${(bytes / 1000).toFixed(1)} KB, ${(gzip / 1000).toFixed(1)} KB by gzip, ${warnings.length} warnings`

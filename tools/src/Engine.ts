@@ -1,15 +1,15 @@
 /**
- * ONNX Runtime as the published packages bring it. The npm package `onnxruntime-node` has the libraries of all platforms (290 MB) and a script that, on Linux,
- * downloads CUDA's from elsewhere when it is installed, and fails the whole installation where it cannot. So its files are published again, unchanged, as
- * esbuild's and sharp's are: a package of JavaScript, and one for each platform that is installed only there. The packages' dependency on `onnxruntime-node` is
- * an alias of the first (`published.mjs`), and so no program says another name.
+ * ONNX Runtime as the published packages install it. The npm package `onnxruntime-node` has the libraries of all platforms (290 MB). On
+ * Linux, its install script downloads CUDA's from elsewhere, and fails the whole installation if it cannot. So its files are published
+ * again, unchanged, in the way of esbuild and sharp: one package of JavaScript, and one for each platform that is installed only there. The
+ * packages' dependency on `onnxruntime-node` is an alias of the first (`published.mjs`), so programs still use that name.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { engineName, engines, home } from "../published.mjs"
 
-/** Where what the lock file names was installed. */
+/** Where the version in the lock file was installed. */
 const source = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"))
 
 interface Manifest {
@@ -40,7 +40,7 @@ OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
 SOFTWARE.
 `
 
-/** The line of the JavaScript that loads the library, and what stands there when the library has a package of its own. */
+/** The line of JavaScript that loads the library, and its replacement when the library has its own package. */
 const loads = "require(`../bin/napi-v6/${process.platform}/${process.arch}/onnxruntime_binding.node`);"
 const loadsPackage = `(() => {
     const name = \`${engineName}-\${process.platform}-\${process.arch}\`;
@@ -53,7 +53,7 @@ const loadsPackage = `(() => {
     }
 })();`
 
-/** Writes the packages' folders into `to`, and gives their paths: JavaScript last, as the others have to be published before it. */
+/** Writes the packages' folders into `to`, and returns their paths: JavaScript last, because the others have to be published before it. */
 export const write = (to: string): ReadonlyArray<string> => {
   const own: Manifest = JSON.parse(readFileSync(join(source, "package.json"), "utf8"))
   const { version } = own
@@ -86,10 +86,10 @@ export const write = (to: string): ReadonlyArray<string> => {
     return path
   }
 
-  // No more than what is there to be loaded: a folder of files has no entry.
+  // Only what can be loaded: a folder of files has no entry.
   const exports = { "./bin/*": "./bin/*", "./package.json": "./package.json" }
   const libraries = platforms.map(({ cpu, name, os }) => {
-    // CUDA's provider is downloaded only for Linux on x64, by the script that is run by hand.
+    // CUDA's provider is only downloaded for Linux on x64, by the script that is run by hand.
     const hasScript = os === "linux" && cpu === "x64"
     const { "adm-zip": zip, "global-agent": agent } = own.dependencies
     const path = folder(

@@ -1,9 +1,9 @@
-/** A folder of the repository from which programs import what users of the packages import. */
+/** A folder in the repository from which programs can import everything that users of the packages can. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { root } from "./Root.ts"
 
-/** What examples import besides, and the folder of the repository that has it. */
+/** What else examples import, and the folder of the repository that has it. */
 const others = {
   effect: ".",
   "@types/node": ".",
@@ -18,7 +18,7 @@ const link = (target: string, name: string) => {
   symlinkSync(target, name, "junction")
 }
 
-/** Makes one in `dist`, gives it to a function, and removes it. */
+/** Creates one in `dist`, passes it to a function, and removes it. */
 export const use = async <A>(act: (folder: string) => Promise<A>): Promise<A> => {
   mkdirSync(join(root, "dist"), { recursive: true })
   const folder = mkdtempSync(join(root, "dist", "examples-"))

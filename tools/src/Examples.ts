@@ -1,26 +1,26 @@
 /**
- * The programs that the documentation shows: TypeScript blocks of READMEs, guides and doc comments. A block that begins with ` ```ts ` is type-checked and run; one
- * with ` ```ts after ` goes on from the file's first; one with ` ```ts long ` is type-checked alone, as it takes ten seconds or more or needs what a test has not, such
- * as a database.
+ * The programs in the documentation: TypeScript blocks of READMEs, guides and doc comments. A block that begins with ` ```ts ` is
+ * type-checked and run; one with ` ```ts after ` continues the file's first block; one with ` ```ts long ` is only type-checked, because it
+ * takes ten seconds or more or needs something that a test does not have, such as a database.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { root } from "./Root.ts"
 
 export interface Example {
-  /** The file that it stands in, from the repository's root. */
+  /** The file that contains it, relative to the repository's root. */
   readonly file: string
   /** The line of its fence, from 1. */
   readonly line: number
   readonly code: string
-  /** Whether it is type-checked alone. */
+  /** Whether it is only type-checked. */
   readonly isLong: boolean
 }
 
-/** The text of a source file's comments, without the stars, line by line: doc comments hold examples as a README does. */
+/** The comments of a source file without the stars, line by line: doc comments contain examples as READMEs do. */
 const withoutStars = (source: string): string => source.replace(/^ *\* ?/gm, "")
 
-/** The examples of a Markdown or a TypeScript file. */
+/** The examples in a Markdown or TypeScript file. */
 export const of = (file: string): ReadonlyArray<Example> => {
   const text = readFileSync(join(root, file), "utf8")
   const markdown = file.endsWith(".md") ? text : withoutStars(text)
@@ -40,19 +40,19 @@ const within = (folder: string, ending: string): ReadonlyArray<string> =>
     .toSorted()
     .map((name) => `${folder}/${name}`)
 
-/** The files of a package that have examples: its README and its sources. */
+/** The files of a package that can have examples: its README and its sources. */
 export const filesOf = (name: string): ReadonlyArray<string> => [
   `packages/${name}/README.md`,
   ...within(`packages/${name}/src`, ".ts")
 ]
 
-/** Every example of the repository. */
+/** Every example in the repository. */
 export const all = (): ReadonlyArray<Example> =>
   ["README.md", ...within("docs", ".md"), ...readdirSync(join(root, "packages")).toSorted().flatMap(filesOf)].flatMap(
     of
   )
 
-/** A name for a file with an example in it. */
+/** A name for a file that contains an example. */
 export const nameOf = ({ file, line }: Example): string =>
   `${file.replace(/\.\w+$/, "").replaceAll(/\W+/g, "-")}-${line}.ts`
 
@@ -68,7 +68,7 @@ const options = {
   types: ["node"]
 }
 
-/** Imports programs one after another, in one process: most of what one takes is loading what it imports. Says all that fails. */
+/** Imports programs one after another in one process, because most of a program's time is spent loading its imports. Prints everything that fails. */
 const runner = (files: ReadonlyArray<string>): string => `let current = ""
 const failed = (cause: unknown) => {
   console.error(current, cause)
@@ -80,9 +80,10 @@ for (current of ${JSON.stringify(files)}) await import("./" + current).catch(fai
 `
 
 /**
- * Writes examples into a folder as programs, with a `tsconfig.json` for all and `all.ts`, which runs those that are not long. Gives their files.
+ * Writes examples into a folder as programs, with one `tsconfig.json` and an `all.ts`, which runs those that are not long. Returns their
+ * files.
  *
- * @param more compiler options besides.
+ * @param more additional compiler options.
  */
 export const write = (folder: string, examples: ReadonlyArray<Example>, more: object = {}): ReadonlyArray<string> => {
   for (const example of examples) writeFileSync(join(folder, nameOf(example)), example.code)

@@ -1,4 +1,4 @@
-/** The workspace's packages as tarballs, as `pnpm publish` makes them, and what is wrong with one. */
+/** The workspace's packages as tarballs, as `pnpm publish` makes them, and checks of a tarball. */
 import { checkPackage, createPackageFromTarballData, type Problem } from "@arethetypeswrong/core"
 import { execFile } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync } from "node:fs"
@@ -23,7 +23,7 @@ export interface Manifest {
 export const manifestOf = (folder: string): Manifest =>
   JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"))
 
-/** What a command prints; rejects with its output where it fails. */
+/** The output of a command; rejects with it if the command fails. */
 export const run = async (cwd: string, command: string, ...args: ReadonlyArray<string>): Promise<string> => {
   const { stdout } = await promisify(execFile)(command, args, { cwd, maxBuffer: 2 ** 26 })
   return stdout
@@ -38,7 +38,7 @@ const needs = (manifest: Manifest): ReadonlyArray<string> =>
 /** The workspace packages that a folder's programs import. */
 export const importedBy = (folder: string): ReadonlyArray<string> => needs(manifestOf(folder))
 
-/** The packages and all workspace packages that they depend on, each after what it depends on. */
+/** The packages and all workspace packages that they depend on, each after its dependencies. */
 export const closure = (names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const found = new Set<string>()
   const add = (name: string) => {
@@ -50,15 +50,15 @@ export const closure = (names: ReadonlyArray<string>): ReadonlyArray<string> => 
   return [...found]
 }
 
-/** All packages, each after what it depends on. */
+/** All packages, each after its dependencies. */
 export const all = (): ReadonlyArray<string> => closure(readdirSync(join(root, "packages")))
 
 const usesEngine = (name: string): boolean => "onnxruntime-node" in (manifestOf(`packages/${name}`).dependencies ?? {})
 
-/** The tarball that a folder's packing left. */
+/** The tarball that packing a folder created. */
 const fileOf = ({ name, version }: Manifest): string => `${name.replace("@", "").replace("/", "-")}-${version}.tgz`
 
-/** Packs packages, and the engine where one needs it, into a folder; gives the tarballs' paths, each after what it depends on. */
+/** Packs packages, and the engine if one needs it, into a folder; returns the tarballs' paths, each after its dependencies. */
 export const pack = async (names: ReadonlyArray<string>, to: string): Promise<ReadonlyArray<string>> => {
   mkdirSync(to, { recursive: true })
   const { packageManager }: { readonly packageManager: string } = JSON.parse(
@@ -78,13 +78,13 @@ export const pack = async (names: ReadonlyArray<string>, to: string): Promise<Re
 }
 
 /**
- * What need not be: the packages are modules (ESM) and say what they export by `exports`, so neither `require` in an old Node nor a resolution that knows no
- * `exports` has to find them.
+ * Problems that are intended: the packages are ES modules and declare their exports in `exports`, so neither `require` in an old Node nor a
+ * resolution without `exports` has to find them.
  */
 const isMeant = (problem: Problem): boolean =>
   "resolutionKind" in problem && (problem.resolutionKind === "node10" || problem.resolutionKind === "node16-cjs")
 
-/** What publint and attw (Are the types wrong?) find in a tarball, and what a build left there, a line each. */
+/** The problems that publint and attw (Are the types wrong?) find in a tarball, and leftovers of a build, one line each. */
 export const lint = async (tarball: string): Promise<ReadonlyArray<string>> => {
   const bytes = new Uint8Array(readFileSync(tarball))
   const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer }, strict: true })

@@ -1,6 +1,6 @@
 /**
- * A network held against a file of reference vectors: the same weights and images, the same training steps, and how far every number is
- * from the reference.
+ * Compares a network with a file of reference vectors: with the same weights and images and the same training steps, how far is every
+ * number from the reference?
  *
  * The file is a safetensors file with the tensors `weights/<name>` (running statistics included), `input/<i>`, `labels/<i>`,
  * `eval/logits`, `train/<i>/logits`, `train/<i>/loss`, `grad/<name>` (first step), `running1/<name>` (after the first step) and
@@ -25,7 +25,7 @@ export class NotAReference extends Schema.TaggedError<NotAReference>()("NotARefe
 
 const Six = Schema.Array(Schema.Int)
 
-/** The configuration in the words of the authors' code. */
+/** The configuration, in the terms of the authors' code. */
 const Config = Schema.fromJsonString(
   Schema.Struct({
     repeats: Six,
@@ -41,7 +41,7 @@ const Config = Schema.fromJsonString(
   })
 )
 
-/** The authors' classes; other names are taken as this project's own. */
+/** The authors' classes; other names are taken to be this project's. */
 const authorsNames: Readonly<Record<string, string>> = {
   DWConvBlock: "DWConv",
   AttentionBlock: "SA",
@@ -49,16 +49,16 @@ const authorsNames: Readonly<Record<string, string>> = {
   LocalGlobalDSM: "LG"
 }
 
-/** The strides of every UniNet that was released; the reference's configuration does not name them. */
+/** The strides of every released UniNet; the reference's configuration does not include them. */
 const strides = [1, 2, 2, 2, 1, 2]
 
-/** AdamW as the reference was trained: decay on every parameter. */
+/** AdamW as in the reference's training: weight decay on every parameter. */
 const adamw: Op.AdamW = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.05 }
 const learningRate = 1e-3
 
 /** How far a group of tensors is from the reference. */
 export interface Deviation {
-  /** The largest of max |Δ| / max |reference| over the tensors that are not mathematically zero. */
+  /** The largest max |Δ| / max |reference| over the tensors that are not mathematically zero. */
   readonly worst: number
   /** The tensor with that error. */
   readonly tensor: string
@@ -82,13 +82,14 @@ export interface Report {
   /** After the last step: the elements that have a gradient, */
   readonly finalParameters: Deviation
   /**
-   * and those whose gradient is mathematically zero (a bias before a batch norm, an attention key's bias). No float32 engine can agree on them:
-   * AdamW divides rounding noise by its own size, which makes whole steps of it. The network's output does not depend on them.
+   * and those whose gradient is mathematically zero (a bias before a batch norm, an attention key's bias). No two float32 engines can agree
+   * on these: AdamW divides rounding noise by its own magnitude, which turns it into full-size steps. The network's output does not depend
+   * on them.
    */
   readonly finalParametersWithoutGradient: Deviation
 }
 
-/** Gradients below this are zero but for rounding: those of a bias just before a batch norm. */
+/** Gradients below this are zero apart from rounding: those of a bias right before a batch norm. */
 const zero = 1e-6
 
 interface Pair {
@@ -125,7 +126,10 @@ const compare = (pairs: ReadonlyArray<Pair>): Deviation => {
   }
 }
 
-/** The elements of a pair at some indices; nothing where there are none. The rest counts as equal, so that errors stay relative to the whole tensor. */
+/**
+ * The elements of a pair at some indices; nothing if there are none. All other elements count as equal, so that errors stay relative to the
+ * whole tensor.
+ */
 const only = ({ found, name, wanted }: Pair, at: (i: number) => boolean): ReadonlyArray<Pair> => {
   const chosen = Array.from(wanted, (_, i) => at(i))
   if (!chosen.includes(true)) return []
@@ -187,9 +191,9 @@ const stepProgram = (network: Network.Network, batch: number) => {
 const missing = (name: string) => new NotAReference({ reason: `it has no tensor ${name} of the right type` })
 
 /**
- * Runs the reference's network on the `Runtime` at hand and reports the worst errors. `label` names the file in the report.
+ * Runs the reference's network on the `Runtime` in the context and reports the worst errors. `label` names the file in the report.
  *
- * Fails where the file is no reference, its weights are not the network's, or the engine fails.
+ * Fails if the file is not a reference, its weights do not belong to the network, or the engine fails.
  */
 export const run = Effect.fn("Parity.run")(function* (file: Safetensors.Safetensors, label: string) {
   const names = [...file.tensors.keys()]

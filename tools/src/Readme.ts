@@ -6,14 +6,14 @@ import * as Examples from "./Examples.ts"
 
 const folder = (name: string) => new URL(`../../packages/${name}/`, import.meta.url)
 
-/** The text of the README of a package. */
+/** The text of a package's README. */
 export const text = (name: string): string => readFileSync(new URL("README.md", folder(name)), "utf8")
 
 /** Its programs. */
 export const examples = (name: string): ReadonlyArray<string> =>
   Examples.of(`packages/${name}/README.md`).map(({ code }) => code)
 
-/** What a program prints in the folder of a package; throws where it fails. */
+/** The output of a program run in the folder of a package; throws if it fails. */
 export const run = (name: string, code: string): string =>
   execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", code], {
     cwd: fileURLToPath(folder(name)),

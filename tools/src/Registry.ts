@@ -1,4 +1,4 @@
-/** An npm registry of tarballs: `npm install @uninet/search` before anything is published. */
+/** An npm registry of tarballs, for `npm install @uninet/search` before anything is published. */
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { readFileSync, writeFileSync } from "node:fs"
@@ -6,12 +6,12 @@ import { createServer } from "node:http"
 import { basename, join } from "node:path"
 
 export interface Registry {
-  /** Makes a project's npm look here for `@uninet`'s packages, and at its own registry for all others. */
+  /** Makes a project's npm get `@uninet`'s packages from here, and all others from its own registry. */
   readonly use: (project: string) => void
   readonly close: () => Promise<void>
 }
 
-/** Serves the tarballs at a free port of this machine. */
+/** Serves the tarballs on a free port of this machine. */
 export const serve = async (tarballs: ReadonlyArray<string>): Promise<Registry> => {
   const packages = new Map<string, (address: string) => object>()
   const files = new Map<string, string>()

@@ -1,4 +1,4 @@
-/** The page of `tab`, with all that it fetches beside it. */
+/** The page of `tab`, with everything it fetches. */
 import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { readFile } from "node:fs/promises"
@@ -11,10 +11,10 @@ import { digits } from "./portable/digits.ts"
 
 const source = (name: string) => new URL(`../tab/${name}`, import.meta.url)
 
-/** Digits as the page takes them: compressed, under a name that no server takes for a compressed page. */
+/** The digits in the form that the page takes: compressed, under a name that no server mistakes for a compressed page. */
 export const compressed = (examples: number): Uint8Array => gzipSync(digits(examples), { level: 9 })
 
-/** Makes the folder anew and gives how many bytes it has. `examples`: how many digits, all of them by default. */
+/** Creates the folder afresh and returns its size in bytes. `examples`: the number of digits, by default all of them. */
 export const make = async (folder: string, examples = 10_000): Promise<number> => {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -34,7 +34,7 @@ const types: Readonly<Record<string, string>> = {
   ".wasm": "application/wasm"
 }
 
-/** Serves the folder on this machine: 0 takes any port that is free. Rejects where it is taken. */
+/** Serves the folder on this machine; 0 takes any free port. Rejects if the port is taken. */
 export const serve = (folder: string, port: number): Promise<{ readonly url: string; readonly close: () => void }> => {
   const server = createServer((request, response) => {
     const name = basename(new URL(request.url ?? "/", "http://localhost").pathname) || "index.html"

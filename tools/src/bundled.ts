@@ -1,4 +1,4 @@
-/** What a page needs for a search of its own: a space, a graph, evolution and TPE. `tools/bundle.ts` bundles it. */
+/** What a page needs for its own search: a space, a graph, evolution and TPE. Bundled by `tools/bundle.ts`. */
 import { RegularizedEvolution, Told, Tpe } from "@uninet/controller"
 import { Costs, gradient, Op, Program, type Tensor } from "@uninet/graph"
 import { Choice, Prng, Space } from "@uninet/search-space"
@@ -11,7 +11,7 @@ const network = Choice.struct({
   rate: Choice.logUniform({ min: 1e-4, max: 0.1 })
 })
 
-/** The multiply-accumulates of so many products, and of their gradients. */
+/** The multiply-accumulates of this many products, and of their gradients. */
 const costOf = (depth: number): number => {
   const weight = Op.variable(
     { name: "weight", role: "parameter", initialiser: { kind: "constant", value: 1 }, decay: true },

@@ -1,4 +1,4 @@
-/** The page: a form, how the search is going, what it found, and its journal as a file. */
+/** The page: a form, the search's progress, its results, and its journal as a file. */
 import type initSqlJs from "sql.js"
 import { type Options, strategies, type Told } from "./search.ts"
 
@@ -27,7 +27,7 @@ const time = (seconds: number) => {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`
 }
 
-/** The digits, compressed beside the page. */
+/** The digits, in a compressed file next to the page. */
 const digits = async (): Promise<Uint8Array> => {
   const { body, ok } = await fetch("digits.bin")
   if (!ok || body === null) throw new Error("the digits beside this page could not be read")
@@ -46,7 +46,7 @@ const ended = (said: string) => {
   stop.disabled = true
 }
 
-/** The best of them, and all in a table. */
+/** The best trials, and all of them in a table. */
 const list = () => {
   found.sort((a, b) => b.reward - a.reward || a.trial - b.trial)
   const [first] = found
@@ -131,7 +131,7 @@ form.addEventListener("submit", (event) => {
 
 stop.addEventListener("click", () => ended("Stopped. What is in the journal can be gone on with."))
 
-/** SQLite itself, which is fetched when it is asked for. */
+/** SQLite itself, which is fetched when it is first needed. */
 const sqlite = () =>
   new Promise<typeof initSqlJs>((resolve, reject) => {
     const script = document.createElement("script")

@@ -1,4 +1,7 @@
-/** `uninet search --device portable` of digits where there is neither a command line nor a disk: the same trials, and a journal that the command line goes on with. */
+/**
+ * `uninet search --device portable` on digits, where there is neither a command line nor a disk: the same trials, and a journal that the
+ * command line can continue.
+ */
 import { Strategies } from "@uninet/controller"
 import { Dataset, Memory } from "@uninet/data"
 import { Loops } from "@uninet/loops"
@@ -16,10 +19,10 @@ export interface Options {
   readonly seed: string
 }
 
-/** Those among whom one chooses in a page. */
+/** The strategies offered in a page. */
 export const strategies = ["ppo", "evolution", "tpe", "gp", "random"] as const satisfies ReadonlyArray<Strategies.Name>
 
-/** What a page is told. */
+/** The messages to a page. */
 export type Told =
   | { readonly tag: "Progress"; readonly trial: number; readonly done: number }
   | {
@@ -32,14 +35,14 @@ export type Told =
       readonly seconds: number
     }
   | { readonly tag: "Failed"; readonly trial: number; readonly why: string }
-  /** What makes the journal's file by now. */
+  /** The statements that create the journal's current file. */
   | { readonly tag: "Journal"; readonly statements: ReadonlyArray<Journal.Statement> }
   | { readonly tag: "Done" }
   | { readonly tag: "Broken"; readonly why: string }
 
 const side = 28
 
-/** A data set of packed digits (their labels, then their pixels, a byte each), a tenth of them for validation and a tenth for testing. */
+/** A data set of packed digits (their labels, then their pixels, one byte each), a tenth of them for validation and a tenth for testing. */
 const digits = (packed: Uint8Array) => {
   const count = packed.length / (1 + side * side)
   const holdout = { size: count / 10, seed: "mnist" }
@@ -53,7 +56,7 @@ const digits = (packed: Uint8Array) => {
   })
 }
 
-/** A journal in memory that tells what makes its file whenever a trial has come to its end. */
+/** A journal in memory that reports, whenever a trial has ended, the statements that create its file. */
 const telling = (tell: (told: Told) => void) =>
   Layer.effect(
     Journal.Journal,
@@ -76,7 +79,7 @@ const telling = (tell: (told: Told) => void) =>
     })
   ).pipe(Layer.provide(Journal.memory))
 
-/** Searches, and tells what happens. What is asked is in every word what the command line asks without further flags, which the journal's header shows. */
+/** Searches, and reports what happens. The search is exactly what the command line searches without further flags, as the journal's header shows. */
 export const search = (
   packed: Uint8Array,
   { seed, strategy, trials }: Options,

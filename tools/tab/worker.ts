@@ -1,4 +1,4 @@
-/** The search beside the page, which stays at hand meanwhile. */
+/** The search, running in a worker so that the page stays responsive. */
 import * as Effect from "effect/Effect"
 import { type Options, search, type Told } from "./search.ts"
 

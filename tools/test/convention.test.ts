@@ -1,11 +1,11 @@
-/** Public functions are called in one way: what they work on comes last, alone. */
+/** Public functions have one calling convention: what they work on is the last argument, on its own. */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { parseAst } from "rolldown/parseAst"
 
 const packages = new URL("../../packages/", import.meta.url)
 
-/** Types of which no function has to take one last, and why. */
+/** Types for which functions need not take one last, and the reason. */
 const types: Readonly<Record<string, string>> = {
   Costs: "formulas: plus(a, b)",
   Expression: "formulas: add(x, y)",
@@ -16,7 +16,7 @@ const types: Readonly<Record<string, string>> = {
   View: "formulas: transpose(x, permutation)"
 }
 
-/** Functions that take what looks like it first, and why. */
+/** Functions that take something similar first, and the reason. */
 const functions: Readonly<Record<string, ReadonlyArray<string>>> = {
   "what they are given, or give, has the types of the space, which TypeScript has to know first": [
     "CoefficientSearch.candidates",
@@ -97,7 +97,10 @@ const moduleOf = (name: string, text: string): Module => ({
   )
 })
 
-/** The modules of a package: `export * as Name from "./Name.ts"`. Of those that gather other files' functions, `Op` (formulas) and `Nn` (layers), nothing is seen. */
+/**
+ * The modules of a package: `export * as Name from "./Name.ts"`. `Op` (formulas) and `Nn` (layers), which collect functions from other
+ * files, are not checked.
+ */
 const modulesOf = (name: string): ReadonlyArray<Module> => {
   const index = new URL(`${name}/src/index.ts`, packages)
   return statements(readFileSync(index, "utf8")).flatMap(({ exported, source, type }) =>
@@ -107,7 +110,7 @@ const modulesOf = (name: string): ReadonlyArray<Module> => {
   )
 }
 
-/** Whether a module has a type of its name. */
+/** Whether a module has a type with its own name. */
 const hasType = ({ declarations, name }: Module): boolean =>
   declarations.some(
     ({ id, type }) => /^(?:TSInterface|TSTypeAlias|Class)Declaration$/.test(type) && nameOf(id) === name
@@ -121,7 +124,7 @@ const isEffectFn = (value: unknown): boolean =>
   isNode(value) &&
   (value.type === "CallExpression" ? isEffectFn(value["callee"]) : /^fn(?:Untraced)?$/.test(nameOf(value["property"])))
 
-/** The function that a value is: itself, or what `Effect.fn` is given. */
+/** The function in a value: the value itself, or the argument of `Effect.fn`. */
 const functionIn = (value: unknown): Node | undefined => {
   if (isFunction(value)) return value
   return isNode(value) && value.type === "CallExpression" && isEffectFn(value["callee"])
@@ -129,7 +132,7 @@ const functionIn = (value: unknown): Node | undefined => {
     : undefined
 }
 
-/** The name of a parameter's type; of `Pick<Type, …>` that of the type. */
+/** The name of a parameter's type; for `Pick<Type, …>`, the name of the inner type. */
 const typeOf = (parameter: Node): string => {
   const { typeAnnotation } = isNode(parameter["left"]) ? parameter["left"] : parameter
   const type = isNode(typeAnnotation) ? typeAnnotation["typeAnnotation"] : undefined
@@ -139,13 +142,16 @@ const typeOf = (parameter: Node): string => {
   return name === "Pick" && picked !== undefined ? nameOf(picked["typeName"]) : name
 }
 
-/** The types of what a function is given, parentheses by parentheses. */
+/** The types of a function's arguments, one list per pair of parentheses. */
 const given = ({ body, params }: Node): ReadonlyArray<ReadonlyArray<string>> => {
   const behind = functionIn(body)
   return [nodesOf(params).map(typeOf), ...(behind === undefined ? [] : given(behind))]
 }
 
-/** The functions of a module, but those that make something of parts by their name, that take first what it is the module of, or what another one is, and something beside or behind it. */
+/**
+ * Functions of a module that take the module's own type first, or a second value of that type, with something next to or after it.
+ * Functions that build something from named parts are excluded.
+ */
 const first =
   (subjects: ReadonlySet<string>) =>
   (module: Module): ReadonlyArray<string> =>
@@ -172,7 +178,7 @@ describe("public functions", () => {
     assert.deepStrictEqual(new Set(modules.flatMap(first(subjects))), new Set(Object.values(functions).flat()))
   })
 
-  // The measure of the other one: what it would miss.
+  // Checks the check above: what it would miss.
   it("are looked at", () => {
     const text = `
       export interface Table { readonly size: number }

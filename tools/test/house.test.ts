@@ -1,4 +1,4 @@
-/** Who may know whom. */
+/** Which packages may depend on which. */
 import { assert, describe, it } from "@effect/vitest"
 import { version } from "@uninet/trainer"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
@@ -8,7 +8,7 @@ import * as Published from "../published.mjs"
 const packages = new URL("../../packages/", import.meta.url)
 const names = readdirSync(packages)
 
-/** What a package's program imports of the others; an example in a doc comment is not its program. */
+/** What a package's code imports from the others; an example in a doc comment is not part of it. */
 const imported = (name: string): ReadonlyArray<string> => {
   const source = new URL(`${name}/src/`, packages)
   const found = readdirSync(source, { recursive: true, encoding: "utf8" })
@@ -73,10 +73,10 @@ describe("the packages", () => {
       Array.isArray(files) && ["dist", "!dist/**/.*", "src", "README.md"].every((file) => files.includes(file))
     )
     assert.isTrue(existsSync(new URL(`${name}/README.md`, packages)))
-    // What is packed is built then.
+    // What is packed is built at that point.
     assert.match(own.scripts.prepack, /^node \.\.\/\.\.\/tools\/prepack\.mjs( src\/[\w/]+\.ts)?$/)
     assert.strictEqual(own.scripts.postpack, "node ../../tools/prepack.mjs --undo")
-    // The published entries are the checkout's, built.
+    // The published entries are the checkout's, after building.
     const built = Object.entries<string>(own.exports).map(([path, source]) => {
       const file = source.replace(/^\.\/src\/(.*)\.ts$/, "./dist/$1")
       return [path, { types: `${file}.d.ts`, default: `${file}.js` }]
@@ -107,7 +107,7 @@ describe("the packages", () => {
     for (const name of names) needs(name, [])
   })
 
-  // The measure of the other two: a name that they would miss.
+  // Checks the two checks above: a name that they would miss.
   it("are looked at", () => {
     assert.include(imported("search"), "model-space")
     assert.include(imported("cli"), "uninet")

@@ -1,4 +1,4 @@
-/** The network of the reference vectors against PyTorch, on the float64 interpreter and on ONNX Runtime. */
+/** The network of the reference vectors compared with PyTorch, on the float64 interpreter and on ONNX Runtime. */
 import { assert, describe, it } from "@effect/vitest"
 import { Safetensors } from "@uninet/nn"
 import { OnnxRuntime } from "@uninet/runtime"
@@ -30,7 +30,7 @@ const meetsTheBar = ({
 /** The reference without one tensor. */
 const without = (name: string) => new Map([...file.tensors].filter(([key]) => key !== name))
 
-/** What is said of a changed reference. */
+/** The error for a changed reference. */
 const failing = (change: Partial<Safetensors.Safetensors>) =>
   Effect.map(Effect.flip(Parity.run({ ...file, ...change }, "broken")), (error) => error.message)
 

@@ -1,4 +1,4 @@
-/** The search in a tab, and what it leaves: the command line's journal. */
+/** The search in a tab, and its result: the command line's journal. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Browser from "@uninet/browser"
 import { Journal } from "@uninet/search"
@@ -23,7 +23,7 @@ const to = <A>(act: () => Promise<A>) => Effect.promise(act)
 const options: Options = { trials: 2, strategy: "evolution", seed: "tab" }
 const examples = 100
 
-/** A journal's file of what a tab was told last. */
+/** A journal's file, from the last message of a tab. */
 const written = (path: string, told: ReadonlyArray<Told>) => {
   const statements = told.flatMap((each) => (each.tag === "Journal" ? [each.statements] : [])).at(-1)
   const database = new DatabaseSync(path)
@@ -34,7 +34,7 @@ const written = (path: string, told: ReadonlyArray<Told>) => {
   return Journal.read(path)
 }
 
-/** What it says, but for when it was said. */
+/** What a journal holds, apart from times. */
 const said = ({ entries, identity }: Journal.Read) => ({ identity, entries: entries.map(({ entry }) => entry) })
 
 describe("a search in a tab", () => {
@@ -99,7 +99,7 @@ describe("a search in a tab", () => {
         const fiber = Effect.runFork(
           search(digits(10_000), options, (each) => {
             told.push(each)
-            // What is to be known is told before anything is trained.
+            // The file's statements arrive before anything is trained.
             if (each.tag === "Journal") resume(Effect.void)
           })
         )

@@ -1,4 +1,4 @@
-/** Published benchmarks as tables: made-up results in their forms. */
+/** Published benchmarks as tables: invented results in their formats. */
 import { assert, describe, it } from "@effect/vitest"
 import { Table } from "@uninet/controller"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { gunzipSync } from "node:zlib"
 const script = fileURLToPath(new URL("../nats-bench.py", import.meta.url))
 const hasPython = spawnSync("python3", ["--version"]).status === 0
 
-/** A stand-in for nats_bench: cells of which three are in the folder, and sizes. */
+/** A stand-in for nats_bench: cells, three of which are in the folder, and sizes. */
 const api = `ARCHS = {
     "tss": ["|none~0|+|none~0|none~1|+|none~0|none~1|none~2|",
             "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|",

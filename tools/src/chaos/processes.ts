@@ -1,4 +1,4 @@
-/** Processes that are started to be killed. */
+/** Processes that are started in order to be killed. */
 import { type ChildProcess, spawn } from "node:child_process"
 
 export const sleep = (milliseconds: number): Promise<void> =>
@@ -11,7 +11,7 @@ export const endOf = (child: ChildProcess): string => String(child.exitCode ?? c
 
 const children = new Set<ChildProcess>()
 
-/** Ends with this process, however it ends. */
+/** Makes a process end with this one, however this one ends. */
 export const owned = (child: ChildProcess): ChildProcess => {
   children.add(child)
   return child.on("exit", () => children.delete(child))
@@ -22,7 +22,7 @@ process.on("exit", () => {
   for (const child of children) child.kill("SIGKILL")
 })
 
-/** Starts a script of this checkout; each line that it prints is told. What it says on its standard error is passed on. */
+/** Starts a script from this checkout; reports each line that it prints. Its standard error is passed through. */
 export const start = (
   command: ReadonlyArray<string>,
   { env = {}, onLine = () => {} }: { readonly env?: NodeJS.ProcessEnv; readonly onLine?: (line: string) => void } = {}

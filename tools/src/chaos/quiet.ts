@@ -1,4 +1,4 @@
-/** The journal that a search has when nothing happens to it. */
+/** The journal of an undisturbed search. */
 import { Journal, Search } from "@uninet/search"
 import * as Effect from "effect/Effect"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -11,7 +11,7 @@ import { setting, uninet } from "../../../packages/cluster/test/support/search.t
 export const entriesOf = (path: string): Promise<ReadonlyArray<string>> =>
   Effect.runPromise(Effect.map(Journal.read(path), ({ entries }) => entries.map(({ entry }) => JSON.stringify(entry))))
 
-/** The entries of a search of so many trials in one process. */
+/** The entries of a search with this many trials in one process. */
 export const quiet = async (trials: number): Promise<ReadonlyArray<string>> => {
   const folder = mkdtempSync(join(tmpdir(), "uninet-quiet-"))
   const journal = join(folder, "journal.db")
@@ -24,7 +24,7 @@ export const quiet = async (trials: number): Promise<ReadonlyArray<string>> => {
   return entries
 }
 
-/** What is wrong with a journal that should be as the expected one, in words; `undefined` where nothing is. */
+/** How a journal differs from the expected one, in words; `undefined` if it does not. */
 export const differing = (found: ReadonlyArray<string>, expected: ReadonlyArray<string>): string | undefined => {
   const other = expected.findIndex((entry, i) => entry !== found[i])
   if (other >= 0) return `entry ${other} is ${found[other]} where the quiet search has ${expected[other]}`

@@ -1,4 +1,4 @@
-/** What processes rely on and can lose: the time of day, room on the disk, the network. Each is made only where this machine allows it. */
+/** What processes rely on and can lose: the time of day, disk space, the network. Each is set up only where this machine allows it. */
 import { execFileSync } from "node:child_process"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 const run = (program: string, ...args: ReadonlyArray<string>): void =>
   void execFileSync(program, args, { stdio: "ignore" })
 
-/** Tries; where it cannot be had, what was begun is undone, as it is when this process ends. */
+/** Tries to set something up; on failure, and when this process ends, it is undone. */
 const attempt = <A>(make: () => A, undo: () => void): A | undefined => {
   try {
     const made = make()
@@ -24,14 +24,14 @@ const quietly = (...command: readonly [string, ...ReadonlyArray<string>]) => {
   try {
     run(...command)
   } catch {
-    // It is gone, or never was.
+    // It is gone, or never existed.
   }
 }
 
 export interface Clock {
-  /** The environment of a process that is to go by it. */
+  /** The environment of a process that is to use it. */
   readonly env: NodeJS.ProcessEnv
-  /** Moves it by so many seconds from the true time. */
+  /** Moves it by this many seconds from the true time. */
   readonly move: (seconds: number) => void
   readonly remove: () => void
 }
@@ -44,7 +44,7 @@ export const clock = (): Clock | undefined => {
   const move = (seconds: number) => {
     const bytes = Buffer.alloc(8)
     bytes.writeBigInt64LE(BigInt(seconds))
-    // In place: it is mapped into memory.
+    // In place, because it is mapped into memory.
     writeFileSync(moved, bytes, { flag: "r+" })
   }
   return attempt(() => {
@@ -62,7 +62,7 @@ export interface Disk {
   readonly remove: () => void
 }
 
-/** A small disk. It needs the right to mount one. */
+/** A small disk. Requires permission to mount one. */
 export const disk = (mebibytes: number): Disk | undefined => {
   const folder = mkdtempSync(join(tmpdir(), "uninet-disk-"))
   const ballast = join(folder, "ballast")
@@ -86,14 +86,14 @@ export interface Network {
   readonly address: string
   /** The addresses of both sides. */
   readonly range: string
-  /** What goes before a command that is to run on the other side. */
+  /** The prefix of a command that is to run on the other side. */
   readonly beyond: ReadonlyArray<string>
   readonly cut: () => void
   readonly mend: () => void
   readonly remove: () => void
 }
 
-/** Another machine, as far as the network goes: a namespace of its own behind one cable. It needs the right to make one. */
+/** Another machine, as far as the network is concerned: a separate namespace at the other end of a virtual cable. Requires permission to create one. */
 export const network = (): Network | undefined => {
   const name = `uninet${process.pid}`
   const [near, far] = [`un${process.pid}a`, `un${process.pid}b`]

@@ -1,4 +1,4 @@
-/** Test files as one file of plain JavaScript that runs them: for processors on which neither Vitest nor a stripping of types is to be had. */
+/** Test files bundled into one file of plain JavaScript that runs them: for processors on which neither Vitest nor type stripping is available. */
 import { realpathSync } from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -11,7 +11,7 @@ const runtime = createRequire(new URL("packages/runtime/package.json", root))
 
 const entry = "\0tests"
 
-/** The tests' framework is our own, its assertions are Chai's, and ONNX Runtime stays where it is, with its binaries. */
+/** The test framework is our own, the assertions are Chai's, and ONNX Runtime stays where it is, with its binaries. */
 const inPlace = (files: ReadonlyArray<URL>): Plugin => ({
   name: "tests",
   resolveId: (id) =>
@@ -23,7 +23,7 @@ const inPlace = (files: ReadonlyArray<URL>): Plugin => ({
           ? vitest.resolve("chai")
           : id === "onnxruntime-node"
             ? { id: pathToFileURL(runtime.resolve(id)).href, external: true }
-            : // its package says that importing it does nothing, but it declares tests
+            : // its package declares that importing it has no side effects, but it declares tests
               id.endsWith(".test.ts")
               ? { id, moduleSideEffects: true }
               : null,
@@ -37,7 +37,7 @@ const inPlace = (files: ReadonlyArray<URL>): Plugin => ({
       : null
 })
 
-/** The text of a program that runs the tests of these files: all, or `<from> <count>` of them. */
+/** The text of a program that runs the tests in these files: all of them, or `<from> <count>`. */
 export const bundleTests = async (files: ReadonlyArray<URL>): Promise<string> => {
   const made = await rolldown({ input: entry, platform: "node", logLevel: "silent", plugins: [inPlace(files)] })
   const { output } = await made.generate({ format: "esm", codeSplitting: false })

@@ -1,4 +1,7 @@
-/** As much of `@effect/vitest` as the engines' tests use, in place of it where Vitest itself cannot run: tests one after the other, in one file of plain JavaScript. */
+/**
+ * The part of `@effect/vitest` that the engines' tests use, as a replacement where Vitest itself cannot run: tests run one after another,
+ * in one file of plain JavaScript.
+ */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
@@ -17,7 +20,7 @@ interface Test {
 const tests: Array<Test> = []
 let path: ReadonlyArray<string> = []
 
-/** A name with the row of a table in it. */
+/** A name with a table row filled in. */
 const titled = (name: string, row: unknown): string => {
   const [first = row] = Array.isArray(row) ? row : [row]
   const fields: Readonly<Record<string, unknown>> = typeof row === "object" && row !== null ? { ...row } : {}
@@ -67,7 +70,10 @@ export const it = Object.assign(plain, { each: each(plain), effect: effectful, l
 
 class Skipped extends Error {}
 
-/** Runs `count` of the tests that were declared, from one on, and says what failed, how many passed and how many there are in all; ends with 1 where one failed. */
+/**
+ * Runs `count` of the declared tests, starting at one, and reports what failed, how many passed and how many there are in all; ends with 1
+ * if one failed.
+ */
 export const run = async (from: number, count: number): Promise<void> => {
   const came = { passed: 0, failed: 0, skipped: 0 }
   const context: Context = {

@@ -1,4 +1,4 @@
-/** Every format of a file and every flag that is read from outside: sound examples, and what reads them. */
+/** Every file format and every flag that is read from outside: valid examples, and their readers. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Uninet } from "@uninet/cli"
 import { Table } from "@uninet/controller"
@@ -20,19 +20,19 @@ import { DatabaseSync } from "node:sqlite"
 import { gzipSync } from "node:zlib"
 import * as Mutate from "./mutate.ts"
 
-/** What became of an input: it was taken, or refused in so many words. */
+/** What happened to an input: it was accepted, or refused with a message. */
 export type Verdict = { readonly _tag: "Taken" } | { readonly _tag: "Refused"; readonly said: string }
 
 export interface Format {
   readonly name: string
-  /** Reads an input that the generator makes; `folder` is empty, and its own. Gives the input's size too. */
+  /** Reads an input that the generator makes; `folder` is an empty folder for its use only. Also returns the input's size. */
   readonly attempt: (random: Prng.Prng, folder: string) => Promise<{ readonly verdict: Verdict; readonly size: number }>
 }
 
 const taken: Verdict = { _tag: "Taken" }
 const refused = (said: string): Verdict => ({ _tag: "Refused", said })
 
-/** A defect is no refusal: it is thrown. */
+/** A defect is not a refusal: it is thrown. */
 const verdictOf = async <A, E extends { readonly message: string }>(effect: Effect.Effect<A, E>): Promise<Verdict> => {
   const exit = await Effect.runPromiseExit(effect)
   if (Exit.isSuccess(exit)) return taken
@@ -44,7 +44,7 @@ const verdictOf = async <A, E extends { readonly message: string }>(effect: Effe
 const ofResult = <A, E extends { readonly message: string }>(result: Result.Result<A, E>): Verdict =>
   Result.isSuccess(result) ? taken : refused(result.failure.message)
 
-/** A command line in this process; what it says is one verdict. */
+/** Runs a command line in this process; its output is one verdict. */
 const commandLine = async (args: ReadonlyArray<string>): Promise<Verdict> => {
   const { code, said } = await Effect.runPromise(
     Effect.gen(function* () {
@@ -90,7 +90,7 @@ const headerOf = (file: Uint8Array) => {
   return { length, header: JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length))) }
 }
 
-/** A safetensors file with another header before its numbers, or with other bytes. */
+/** A safetensors file with a changed header before its numbers, or with changed bytes. */
 const respoken = (file: Uint8Array, random: Prng.Prng): Uint8Array => {
   if (random.nextInt(2) === 0) return Mutate.bytes(file, random)
   const { header, length } = headerOf(file)
@@ -209,7 +209,7 @@ const config = {
   workers: 1
 }
 
-/** Flags by command, with arguments that end it soon, whatever the flags are. */
+/** Flags by command, with arguments that make it end soon, whatever the flags are. */
 const commands: ReadonlyArray<readonly [args: ReadonlyArray<string>, flags: ReadonlyArray<string>]> = [
   [
     ["search", "--dry-run", "--dataset", "/nowhere"],
@@ -470,7 +470,7 @@ export const formats: ReadonlyArray<Format> = [
   }
 ]
 
-/** What is wrong with a refusal, if anything: it is a sentence for a person, that names a place and says what to do. */
+/** What is wrong with a refusal, if anything: it should be a readable sentence that names a place and the remedy. */
 export const faultOf = (verdict: Verdict): string | undefined => {
   if (verdict._tag === "Taken") return undefined
   const { said } = verdict

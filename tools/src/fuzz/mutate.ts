@@ -1,4 +1,4 @@
-/** Sound inputs made unsound, by their structure: seeded, so that an input is its seed. */
+/** Corrupts valid inputs along their structure. Seeded, so that an input is determined by its seed. */
 import type { Prng } from "@uninet/search-space"
 
 type Random = Prng.Prng
@@ -16,7 +16,7 @@ const nested = (depth: number): Json => {
   return value
 }
 
-/** What stands where nobody expects it. */
+/** Values where nobody expects them. */
 const hostile: ReadonlyArray<(random: Random) => Json> = [
   () => null,
   (random) => random.nextInt(2) === 0,
@@ -46,7 +46,7 @@ const hostile: ReadonlyArray<(random: Random) => Json> = [
 
 const isArray = (value: Json): value is ReadonlyArray<Json> => Array.isArray(value)
 
-/** A value with one place of it changed. */
+/** A value with one part changed. */
 export const json = (value: Json, random: Random): Json => {
   const deeper = random.nextInt(6) > 0
   if (isArray(value) && value.length > 0 && deeper) {
@@ -68,13 +68,13 @@ export const json = (value: Json, random: Random): Json => {
     if (how === 1) return { ...value, [pick(random, ["extra", "__proto__", "toString", `${key}s`])]: own }
     return { ...value, [key]: json(own, random) }
   }
-  // A number's neighbours are more often allowed than anything, and so more often taken.
+  // A number's neighbours are valid more often than arbitrary values, so they are accepted more often.
   if (typeof value === "number" && random.nextInt(2) === 0)
     return pick(random, [value + 1, value - 1, -value, value * 2, value / 2, value * 1e3, value * 1e9])
   return pick(random, hostile)(random)
 }
 
-/** As JSON's text, now and then cut short, or with what is no JSON in it. */
+/** As JSON text, sometimes truncated or with invalid JSON in it. */
 export const jsonText = (value: Json, random: Random): string => {
   let changed = value
   for (let times = 1 + random.nextInt(3); times > 0; times--) changed = json(changed, random)
@@ -87,7 +87,7 @@ export const jsonText = (value: Json, random: Random): string => {
   return text
 }
 
-/** Bytes with some of them changed, cut off, said again, or put in between. */
+/** Bytes with some changed, cut off, repeated, or inserted. */
 export const bytes = (given: Uint8Array, random: Random): Uint8Array => {
   let out = Uint8Array.from(given)
   for (let times = 1 + random.nextInt(4); times > 0; times--) {
@@ -133,7 +133,7 @@ export const bytes = (given: Uint8Array, random: Random): Uint8Array => {
   return out
 }
 
-/** What a flag may be given. */
+/** Values for a flag. */
 export const word = (random: Random): string =>
   pick(random, [
     "",

@@ -1,8 +1,11 @@
-/** Tries one input, by its seed, and says what is wrong with what became of it. */
+/** Tries one input, given by its seed, and says what is wrong with the result. */
 import { Prng } from "@uninet/search-space"
 import { faultOf, clear, type Format } from "./formats.ts"
 
-/** Longest time for an input, in milliseconds of the processor (others may be at work on the machine), and most memory for one beside what its own size explains. */
+/**
+ * The time limit of one input, in milliseconds of processor time (others may be using the machine), and the most memory for one, beyond
+ * what its own size explains.
+ */
 export const limits = { time: 10_000, memory: 2 ** 30, timesItsSize: 64 } as const
 
 export interface Problem {
@@ -17,16 +20,16 @@ export interface Tried {
   readonly problem: Problem | undefined
 }
 
-/** Kilobytes; it only ever grows, so one that grows by much has met the input that does it. */
+/** In kilobytes. It only ever grows, so if it grows by a lot, this input is the cause. */
 const peak = () => process.resourceUsage().maxRSS * 1024
 
-/** Milliseconds of the processor that this process has had. */
+/** Milliseconds of processor time that this process has used. */
 const worked = () => {
   const { system, user } = process.cpuUsage()
   return (system + user) / 1000
 }
 
-/** `seed` is all that the input depends on. */
+/** The input depends only on `seed`. */
 export const attempt = async (format: Format, seed: string, folder: string): Promise<Tried> => {
   clear(folder)
   const random = Prng.fromSeed(`${format.name}/${seed}`)

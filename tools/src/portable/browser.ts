@@ -1,8 +1,8 @@
-/** A page's search, in a Chromium of this machine, which says what its journal holds. */
+/** Runs a page's search in this machine's Chromium, which reports what its journal holds. */
 import * as Browser from "@uninet/browser"
 import type { Options } from "./search.ts"
 
-/** The journal's entries as the page's JSON; rejects where the browser ends, or says nothing for so many seconds. */
+/** The journal's entries as the page's JSON; rejects if the browser ends, or is silent for this many seconds. */
 export const inBrowser = async (
   executable: string,
   script: string,

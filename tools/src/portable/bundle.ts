@@ -1,10 +1,10 @@
-/** One file of plain JavaScript: for Nodes that cannot strip types (under emulation), and for pages. */
+/** One file of plain JavaScript: for Node versions that cannot strip types (under emulation), and for pages. */
 import { rolldown, type Plugin } from "rolldown"
 import { fileURLToPath } from "node:url"
 
-/** What is not there is no obstacle as long as it is not called. */
+/** A missing module does no harm as long as it is not called. */
 const none = "module.exports = new Proxy(function () {}, { get: (_, name) => (name === 'default' ? {} : undefined) })"
-/** The disk, of which a search that keeps nothing has no need. */
+/** The disk, which a search that stores nothing does not need. */
 const noDisk = "import * as Layer from 'effect/Layer'; export const layer = Layer.empty"
 
 /** Digests of data have to be the same. */
@@ -21,11 +21,11 @@ const without = (missing: RegExp): Plugin => ({
   load: (id) => (id.startsWith("\0disk:") ? noDisk : id.startsWith("\0none:") ? none : null)
 })
 
-/** Decoders and engines of other processors. */
+/** Native decoders and engines, built for other processors. */
 const native = /^(?:sharp|onnxruntime-node|@effect\/platform-node.*)$/
 const node = /^(?:node:.*|sharp|onnxruntime-.*|@effect\/platform-node.*)$/
 
-/** The program that begins at a module, with all that it needs. */
+/** The program that starts at a module, with everything it needs. */
 export const bundle = async (
   module: URL,
   platform: "node" | "browser",

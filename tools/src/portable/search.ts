@@ -1,4 +1,4 @@
-/** A whole search on portable loops, wherever it runs: `uninet search --device portable` of digits, without the command line around it. */
+/** A whole search on portable loops that runs anywhere: `uninet search --device portable` on digits, without the command line around it. */
 import { Strategies } from "@uninet/controller"
 import { Dataset, Memory } from "@uninet/data"
 import { Loops } from "@uninet/loops"
@@ -18,7 +18,7 @@ export interface Options {
 
 const side = 28
 
-/** Digits with their labels, one byte each, in front of them all. */
+/** Digits, preceded by all their labels, one byte each. */
 export const pack = (images: Uint8Array, labels: ArrayLike<number>): Uint8Array =>
   Uint8Array.from([...Array.from(labels), ...images])
 
@@ -36,7 +36,7 @@ const digits = (packed: Uint8Array) => {
   })
 }
 
-/** What the journal holds when so many networks have been trained on the digits. */
+/** What the journal holds after this many networks have been trained on the digits. */
 export const searched = (
   packed: Uint8Array,
   { epochs, seed, trials }: Options
@@ -44,7 +44,7 @@ export const searched = (
   Effect.gen(function* () {
     const of = yield* Effect.fromResult(UniNetSpace.forData()(Facts.of(yield* Dataset.Dataset)))
     const target = of.costs.macs(Space.seedPoint(of.space))
-    // the command line's for UniNet's space
+    // the command line's, for UniNet's space
     const recipe = Recipe.forTask(of.task)({ ...Recipe.proxy, learningRate: 0.01, epochs })
     yield* Search.run(of, {
       trials,
