@@ -132,14 +132,19 @@ const survivors = (
   ranking: "hypervolume" | "crowding"
 ): ReadonlyArray<Member> => {
   const points = all.map(({ objectives }) => objectives)
-  const ranks = Pareto.ranks(points)
-  const corner = (of: (a: number, b: number) => number) =>
-    points.reduce((corner, point) => Arr.zipWith(corner, point, of), points[0] ?? [])
-  // a tenth of the range below the worst, so that the ends of a front add something too
-  const reference = Arr.zipWith(corner(Math.min), corner(Math.max), (low, high) => low - 0.1 * (high - low) - 1e-12)
+  const reference = (points[0] ?? []).map((_, m) => {
+    const reached = points.map((point) => point[m] ?? Number.NaN)
+    const low = Math.min(...reached)
+    // a tenth of the range below the worst, so that the ends of a front add something too
+    return low - 0.1 * (Math.max(...reached) - low) - 1e-12
+  })
+  const fronts: Array<Array<Kit.Observation>> = []
+  for (const [observation, rank] of Arr.zip(all, Pareto.ranks(points))) {
+    const front = (fronts[rank] ??= [])
+    front.push(observation)
+  }
   const members: Array<Member> = []
-  for (let rank = 0; rank <= Math.max(...ranks); rank++) {
-    const front = all.flatMap((observation, i) => (ranks[i] === rank ? [observation] : []))
+  for (const [rank, front] of fronts.entries()) {
     const objectives = front.map((observation) => observation.objectives)
     const worths = ranking === "crowding" ? Pareto.crowding(objectives) : Pareto.contributions(reference)(objectives)
     for (const [observation, worth] of Arr.zip(front, worths)) members.push({ observation, rank, worth })

@@ -44,8 +44,10 @@ export const empty = <A extends Scored>(): Front<A> => ({ members: [] })
 export const dominates = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean => {
   let better = false
   for (let i = 0; i < a.length; i++) {
-    if (a[i]! < b[i]!) return false
-    if (a[i]! > b[i]!) better = true
+    const x = a[i] ?? Number.NaN
+    const y = b[i] ?? Number.NaN
+    if (x < y) return false
+    if (x > y) better = true
   }
   return better
 }
@@ -82,15 +84,14 @@ export const of = <A extends Scored>(entries: Iterable<A>): Front<A> => {
  */
 export const ranks = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
   const out = points.map(() => 0)
-  const order = points.map((_, i) => i).sort((a, b) => lexicographic(points[a]!, points[b]!))
+  const order = points.map((point, i) => ({ i, point })).sort((a, b) => lexicographic(a.point, b.point))
   const oneStandsForAll = (points[0]?.length ?? 0) <= 2
   const fronts: Array<Array<ReadonlyArray<number>>> = []
-  for (const i of order) {
-    const point = points[i]!
+  for (const { i, point } of order) {
     let [low, high] = [0, fronts.length]
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (isDominated(point, fronts[middle]!)) low = middle + 1
+      if (isDominated(point, fronts[middle] ?? [])) low = middle + 1
       else high = middle
     }
     out[i] = low
@@ -104,13 +105,20 @@ export const ranks = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArr
 
 /** Those that came last are the likeliest to dominate. */
 const isDominated = (point: ReadonlyArray<number>, front: ReadonlyArray<ReadonlyArray<number>>): boolean => {
-  for (let i = front.length - 1; i >= 0; i--) if (dominates(front[i]!, point)) return true
+  for (let i = front.length - 1; i >= 0; i--) {
+    const other = front[i]
+    if (other !== undefined && dominates(other, point)) return true
+  }
   return false
 }
 
 /** Larger first, by the first objective in which two points differ. */
 const lexicographic = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i]! > b[i]! ? -1 : 1
+  for (let i = 0; i < a.length; i++) {
+    const x = a[i] ?? Number.NaN
+    const y = b[i] ?? Number.NaN
+    if (x !== y) return x > y ? -1 : 1
+  }
   return 0
 }
 
@@ -118,14 +126,12 @@ const lexicographic = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): numb
 export const crowding = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
   const out = points.map(() => 0)
   for (let m = 0; m < (points[0]?.length ?? 0); m++) {
-    const order = points.map((_, i) => i).sort((a, b) => points[a]![m]! - points[b]![m]! || a - b)
-    const low = points[order[0]!]![m]!
-    const range = points[order[order.length - 1]!]![m]! - low
-    for (const [place, i] of order.entries()) {
-      const before = order[place - 1]
-      const after = order[place + 1]
+    const order = points.map((point, i) => ({ i, x: point[m] ?? Number.NaN })).sort((a, b) => a.x - b.x)
+    const range = (order.at(-1)?.x ?? 0) - (order[0]?.x ?? 0)
+    for (const [place, { i }] of order.entries()) {
+      const [before, after] = [order[place - 1], order[place + 1]]
       if (before === undefined || after === undefined) out[i] = Infinity
-      else if (range > 0) out[i]! += (points[after]![m]! - points[before]![m]!) / range
+      else if (range > 0) out[i] = (out[i] ?? 0) + (after.x - before.x) / range
     }
   }
   return out
@@ -138,7 +144,7 @@ export const crowding = (points: ReadonlyArray<ReadonlyArray<number>>): Readonly
 export const hypervolume =
   (reference: ReadonlyArray<number>) =>
   (points: ReadonlyArray<ReadonlyArray<number>>): number => {
-    const above = points.filter((p) => p.every((x, i) => x > reference[i]!))
+    const above = points.filter((p) => p.every((x, i) => x > (reference[i] ?? Number.NaN)))
     return volume(above, reference, reference.length)
   }
 
@@ -148,32 +154,35 @@ const volume = (
   width: number
 ): number => {
   if (points.length === 0) return 0
-  if (width === 1) return Math.max(...points.map((p) => p[0]!)) - reference[0]!
+  const [left = Number.NaN, bottom = Number.NaN] = reference
+  if (width === 1) return Math.max(...points.map((p) => p[0] ?? Number.NaN)) - left
   if (width === 2) {
     let total = 0
-    let height = reference[1]!
-    for (const p of [...points].sort((a, b) => b[0]! - a[0]! || b[1]! - a[1]!)) {
-      if (p[1]! <= height) continue
-      total += (p[0]! - reference[0]!) * (p[1]! - height)
-      height = p[1]!
+    let height = bottom
+    for (const p of [...points].sort(lexicographic)) {
+      const y = p[1] ?? Number.NaN
+      if (y <= height) continue
+      total += ((p[0] ?? Number.NaN) - left) * (y - height)
+      height = y
     }
     return total
   }
   const last = width - 1
-  const order = [...points].sort((a, b) => b[last]! - a[last]!)
+  const order = [...points].sort((a, b) => (b[last] ?? Number.NaN) - (a[last] ?? Number.NaN))
   let total = 0
   let slice: ReadonlyArray<ReadonlyArray<number>> = []
   for (const [i, p] of order.entries()) {
     slice = [...slice.filter((q) => !covers(p, q, last)), p]
-    const floor = order[i + 1]?.[last] ?? reference[last]!
-    if (p[last]! > floor) total += (p[last]! - floor) * volume(slice, reference, last)
+    const top = p[last] ?? Number.NaN
+    const floor = order[i + 1]?.[last] ?? reference[last] ?? Number.NaN
+    if (top > floor) total += (top - floor) * volume(slice, reference, last)
   }
   return total
 }
 
 /** Whether `p` is at least as good as `q` in the first `width` objectives. */
 const covers = (p: ReadonlyArray<number>, q: ReadonlyArray<number>, width: number) => {
-  for (let i = 0; i < width; i++) if (p[i]! < q[i]!) return false
+  for (let i = 0; i < width; i++) if ((p[i] ?? Number.NaN) < (q[i] ?? Number.NaN)) return false
   return true
 }
 
