@@ -7,6 +7,7 @@
  * process in the place of their ensemble of networks is our choice: it is fitted in milliseconds and needs no path encoding. So is expected improvement in the place of Thompson sampling, by measurement.
  */
 import { Constraint, Elementary, type Prng, Site } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { layerOf } from "./internal/layer.ts"
@@ -126,11 +127,12 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const random = bench.prng()
       const known = knownOf()
       let model = Surrogate.make(points.sites, known.rows, known.targets, fit)
-      const places = known.results.map((_, i) => i)
-      const expected = model.expect(known.rows)
-      const first = (worth: (i: number) => number) =>
-        places.toSorted((a, b) => worth(b) - worth(a) || a - b).slice(0, elites)
-      const chosen = new Set([...first((i) => expected[i]!), ...first((i) => known.targets[i]!)])
+      const first = (worths: Iterable<number>) =>
+        Arr.zip(known.results, worths)
+          .sort(([, a], [, b]) => b - a)
+          .slice(0, elites)
+          .map(([result]) => result)
+      const chosen = new Set([...first(model.expect(known.rows)), ...first(known.targets)])
       // What is being tried counts with what is expected of it.
       const pending = bench.pending().map(rowOf)
       if (pending.length > 0) {
@@ -141,8 +143,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const consider = (point: Kit.Point) => {
         if (bench.isNew(point) && points.feasible(point)) candidates.set(point.key, point)
       }
-      for (const i of chosen) {
-        const elite = known.results[i]!.point
+      for (const { point: elite } of chosen) {
         if (!numeric) for (const point of points.neighbours(elite)) consider(point)
         for (let k = 0; k < mutations; k++) {
           const once = points.mutated(elite, random)
@@ -168,9 +169,8 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         .sort((a, b) => a - b)
       if (rewards.length < firstFit) return []
       const reward = rewardOf(rewards, known.results.length - rewards.length)
-      return Surrogate.make(points.sites, known.rows, known.targets, fit)
-        .believe(known.rows)
-        .map(({ deviation, mean }, i) => ({ trial: known.results[i]!.trial, mean, deviation }))
+      const beliefs = Surrogate.make(points.sites, known.rows, known.targets, fit).believe(known.rows)
+      return Arr.zipWith(known.results, beliefs, ({ trial }, belief) => ({ trial, ...belief }))
         .sort((a, b) => b.mean - a.mean || a.trial - b.trial)
         .map(({ deviation, mean, trial }) => ({
           trial,
@@ -207,9 +207,9 @@ const rewardOf =
   (score: number): number => {
     const place = Normal.cdf(score) * (rewards.length + failed) - 0.5 - failed
     const below = Math.min(rewards.length - 1, Math.max(0, Math.floor(place)))
-    const above = Math.min(rewards.length - 1, below + 1)
     const share = Math.min(1, Math.max(0, place - below))
-    return rewards[below]! + share * (rewards[above]! - rewards[below]!)
+    const low = Arr.getUnsafe(rewards, below)
+    return low + share * ((rewards[below + 1] ?? low) - low)
   }
 
 /** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */

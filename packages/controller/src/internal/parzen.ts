@@ -23,40 +23,34 @@ const root2pi = Math.sqrt(2 * Math.PI)
 
 /** @param masses in order of `u`; `prior`: the weight of the uniform density, in results. */
 export const make = (masses: ReadonlyArray<Mass>, prior: number): Density => {
-  const n = masses.length
   const total = masses.reduce((sum, { weight }) => sum + weight, prior)
   const least = Math.max(narrowest, 1 / (total + 1))
-  const centres = new Float64Array(n)
-  const precisions = new Float64Array(n)
-  const heights = new Float64Array(n)
-  for (const [i, { u, weight }] of masses.entries()) {
+  const kernels = masses.map(({ u, weight }, i) => {
     const [left, right] = [u - (masses[i - 1]?.u ?? 0), (masses[i + 1]?.u ?? 1) - u]
     const width = Math.min(1, Math.max(least, left, right))
     const inside = Normal.cdf((1 - u) / width) - Normal.cdf(-u / width)
-    centres[i] = u
-    precisions[i] = 1 / width
-    heights[i] = weight / (total * inside * width * root2pi)
-  }
+    return { centre: u, weight, precision: 1 / width, height: weight / (total * inside * width * root2pi) }
+  })
   return {
     at: (u) => {
       let sum = prior / total
-      for (let i = 0; i < n; i++) {
-        const z = (u - centres[i]!) * precisions[i]!
-        sum += heights[i]! * Elementary.exp(-0.5 * z * z)
+      for (const { centre, height, precision } of kernels) {
+        const z = (u - centre) * precision
+        sum += height * Elementary.exp(-0.5 * z * z)
       }
       return sum
     },
     draw: (prng) => {
       let rest = prng.nextFloat() * total
-      for (const [i, { u, weight }] of masses.entries()) {
+      for (const { centre, precision, weight } of kernels) {
         rest -= weight
         if (rest >= 0) continue
         // at least half of a kernel that is no wider than the interval lies in it, or nearly so: few draws are in vain
         for (let tries = 0; tries < 100; tries++) {
-          const drawn = u + prng.nextNormal() / precisions[i]!
+          const drawn = centre + prng.nextNormal() / precision
           if (drawn >= 0 && drawn <= 1) return drawn
         }
-        return u
+        return centre
       }
       return prng.nextFloat()
     }
