@@ -3,7 +3,7 @@
  * ten seconds.
  *
  *     node tools/examples.ts                 all: half a minute
- *     node tools/examples.ts --untested      without those of READMEs that tests of their packages run
+ *     node tools/examples.ts --untested      without those in READMEs that their packages' tests run
  */
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"

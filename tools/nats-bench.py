@@ -1,15 +1,15 @@
 """
-NATS-Bench's results (Dong et al. 2021; NAS-Bench-201's among them) as a table that `uninet benchmark` plays. They are published as Python pickles, which Python alone
-reads, so this is run once:
+NATS-Bench's results (Dong et al. 2021; including NAS-Bench-201's) as a table for `uninet benchmark`. They are published as Python pickles, which only Python
+can read, so this is run once:
 
     pip install nats_bench
     python tools/nats-bench.py NATS-tss-v1_0-3ffb9-simple cifar10 nats-tss-cifar10.json.gz
     uninet benchmark nats-tss-cifar10.json.gz
 
-The folder is the one that nats_bench is given, unpacked; the data set is cifar10, cifar100 or ImageNet16-120. `--space sss` takes the networks that differ in their sizes in place of
-those that differ in their cells (NAS-Bench-201's 15,625), `--epochs` the results of shorter trainings (12 of cells' 200; 1 or 12 of sizes' 90).
+The folder is the unpacked one for nats_bench; the data set is cifar10, cifar100 or ImageNet16-120. `--space sss` takes the networks that differ in their sizes instead of
+those that differ in their cells (NAS-Bench-201's 15,625). `--epochs` takes the results of shorter trainings (12 of the cells' 200; 1 or 12 of the sizes' 90).
 
-A search is told the validation accuracy, and its result is judged by the test accuracy, each the mean of all trainings that there are, in percent. Where the folder has some of the networks only,
+A search sees the validation accuracy, and its result is judged by the test accuracy. Both are means over all available trainings, in percent. If the folder has only some of the networks,
 the table says that it is a sample.
 """
 
@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--epochs", help="of each training; default 200 for cells and 90 for sizes")
     given = parser.parse_args()
     epochs = given.epochs or EPOCHS[given.space][0]
-    # Reading takes minutes: what cannot end well does not begin.
+    # Reading takes minutes, so what cannot succeed is not started.
     if epochs not in EPOCHS[given.space]:
         parser.error(f"argument --epochs: {given.space} has trainings of {', '.join(EPOCHS[given.space])} epochs")
     if not os.path.isdir(given.folder):
@@ -67,7 +67,7 @@ def main():
 
     api = create(given.folder, given.space, fast_mode=True, verbose=False)
     choices = choices_of(given.space)
-    # On CIFAR-10 the networks whose validation accuracy there is were trained without the validation examples.
+    # On CIFAR-10, the networks that have a validation accuracy were trained without the validation examples.
     validated = "cifar10-valid" if given.dataset == "cifar10" else given.dataset
     rows, missing = [], 0
     for index in range(len(api)):

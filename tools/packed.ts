@@ -2,15 +2,15 @@
  * Can packages be used on their own? Packs them and the workspace packages they need, and installs them in an empty project with `npm
  * install`, from a registry of the tarballs.
  *
- *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example of their READMEs and doc comments that imports nothing else, and sees that
- *                                            neither onnxruntime nor the command line came along (default: search-space, model-space and uninet)
- *     node tools/packed.ts --docs            the same with every example of the documentation, and every package
- *     node tools/packed.ts --examples        type-checks there the programs of `examples`, searches by the one that has everything of its own, and verifies an operator of one's own
- *                                            by the command line
- *     node tools/packed.ts --create          makes a project by create-uninet as it is packed, installs it, runs its tests and its search and checks its types; then makes and type-checks
- *                                            one of each template
- *     node tools/packed.ts --deno            installs every package and Deno, and loads each there; those that search search
- *     node tools/packed.ts --lint            holds every package's tarball against publint and attw (Are the types wrong?), and installs nothing
+ *     node tools/packed.ts [package ...]     type-checks and runs there every TypeScript example in their READMEs and doc comments that imports nothing else, and checks that
+ *                                            neither onnxruntime nor the command line was installed with them (default: search-space, model-space and uninet)
+ *     node tools/packed.ts --docs            the same with every example in the documentation, and every package
+ *     node tools/packed.ts --examples        type-checks there the programs of `examples`, searches with the one in which everything is custom, and verifies a custom operator
+ *                                            with the command line
+ *     node tools/packed.ts --create          creates a project with the packed create-uninet, installs it, runs its tests and its search and checks its types; then creates and type-checks
+ *                                            one project from each template
+ *     node tools/packed.ts --deno            installs every package and Deno, loads each package there, and runs a search with those that can search
+ *     node tools/packed.ts --lint            checks every package's tarball with publint and attw (Are the types wrong?), and installs nothing
  *
  * Needs the npm registry for the packages' external dependencies.
  */

@@ -2,8 +2,8 @@
  * Publishes all packages in one version, including the repacked packages of ONNX Runtime.
  *
  *     pnpm release --dry-run       does everything but publish
- *     pnpm release                 and publishes, by the npm that is logged in
- *     pnpm release --no-tests …    where they have just run
+ *     pnpm release                 and publishes, with the npm account that is logged in
+ *     pnpm release --no-tests …    if they have just run
  *
  * Requirements: no uncommitted changes, a public home (`published.mjs`), a section for the version in CHANGELOG.md, and passing types,
  * lint, format and tests. publint and attw must find nothing in the tarballs, and every entry of every package must be importable from an

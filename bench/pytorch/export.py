@@ -1,4 +1,4 @@
-"""Writes a PyTorch module of `uninet export --format pytorch` as ONNX by PyTorch's own exporter, for comparison.
+"""Converts a PyTorch module from `uninet export --format pytorch` to ONNX with PyTorch's own exporter, for comparison.
 
     python export.py module.py BATCH out.onnx
 """

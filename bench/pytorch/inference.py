@@ -2,8 +2,8 @@
 
     python inference.py module.py eager|compiled channels_last|contiguous BATCH THREADS STEPS
 
-`compiled` is `torch.compile` with the weights frozen. The first line that is printed says how many seconds the first three passes took, compilation included. For every line read from standard
-input it then runs STEPS forward passes and prints the seconds and the processor's seconds of each, so that a benchmark can alternate it with another engine.
+`compiled` is `torch.compile` with the weights frozen. The first line that it prints gives the seconds that the first three passes took, including compilation. For every line read from standard
+input it then runs STEPS forward passes and prints the wall time and the processor time of each in seconds, so that a benchmark can alternate it with another engine.
 """
 import importlib.util
 import json
@@ -30,7 +30,7 @@ images = torch.randn(batch, *module.IMAGE)
 if layout == "channels_last":
     network, images = network.to(memory_format=torch.channels_last), images.to(memory_format=torch.channels_last)
 forward = torch.compile(network) if mode == "compiled" else network
-# Compiled code takes no_grad's tensors, not inference_mode's, where weights are frozen.
+# With frozen weights, compiled code accepts tensors from no_grad, but not from inference_mode.
 with torch.no_grad():
     for _ in range(3):
         forward(images)

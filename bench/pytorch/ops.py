@@ -2,7 +2,7 @@
 
     python ops.py architecture.json BATCH THREADS STEPS
 
-For every line read from standard input it runs STEPS passes by the clock, then as many under the profiler, and prints milliseconds of a pass as a line of JSON.
+For every line read from standard input it runs STEPS passes for the wall time, then as many under the profiler, and prints the milliseconds per pass as a line of JSON.
 """
 import json
 import sys
@@ -19,7 +19,7 @@ path, batch, threads, steps = sys.argv[1], *map(int, sys.argv[2:5])
 torch.set_num_threads(threads)
 torch.manual_seed(0)
 a = json.load(open(path))
-# Channels last, as the faster of both layouts on processors.
+# Channels last, the faster of the two layouts on CPUs.
 model = build(a).train().to(memory_format=torch.channels_last)
 x = torch.randn(batch, a["image"]["channels"], a["image"]["height"], a["image"]["width"])
 x = x.to(memory_format=torch.channels_last)

@@ -2,10 +2,10 @@
 
     python uninet.py architecture.json BATCH THREADS STEPS [eager|compiled|graphs] [channels_last|contiguous] [cpu|cuda]
 
-As those who know PyTorch set it up: scaled_dot_product_attention, AdamW fused, images and weights with their channels last, or `torch.compile` of the module. `graphs` captures the whole step as a
-CUDA graph; on `cuda` matrices are multiplied in TF32, and every step waits for the card. The first line that is printed
-says how many seconds the network's first three steps took, its making and its compilation included. For every line read from standard input it then runs STEPS training steps (forward, backward,
-AdamW, running statistics) and prints the seconds and the processor's seconds of each, so that a benchmark can alternate it with another engine.
+Set up as a PyTorch expert would: scaled_dot_product_attention, fused AdamW, images and weights with channels last, or `torch.compile` of the module. `graphs` captures the whole step as a
+CUDA graph; on `cuda` matrices are multiplied in TF32, and every step waits for the card. The first line that it prints
+gives the seconds that the network's first three steps took, including its construction and compilation. For every line read from standard input it then runs STEPS training steps (forward, backward,
+AdamW, running statistics) and prints the wall time and the processor time of each in seconds, so that a benchmark can alternate it with another engine.
 """
 import json
 import os
@@ -14,7 +14,7 @@ import resource
 import time
 import warnings
 
-# Every network of a search is new: what an earlier run has compiled is not used.
+# Every network of a search is new, so code compiled in an earlier run is not used.
 os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"
 warnings.filterwarnings("ignore", message="dynamo_pgo")
 
@@ -118,7 +118,7 @@ class WindowTransformer(Transformer):
         ph, pw = -h % size, -w % size
         real = F.pad(torch.ones(h, w), (0, pw, 0, ph))
         real = real.reshape((h + ph) // size, size, (w + pw) // size, size).transpose(1, 2).reshape(-1, size * size)
-        # Windows that are full need no mask.
+        # Full windows need no mask.
         self.register_buffer("mask", torch.where(real > 0, 0.0, -1e9) if ph + pw > 0 else None, persistent=False)
 
     def attention(self, x, h, w):
@@ -214,7 +214,7 @@ def build(a):
 
 
 def captured(step):
-    """The step as a CUDA graph, after some steps on a stream of its own, as PyTorch's documentation wants it."""
+    """The step as a CUDA graph, after some steps on a separate stream, as PyTorch's documentation recommends."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

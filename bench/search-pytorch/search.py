@@ -1,8 +1,8 @@
-"""Trains the networks of a search as somebody who knows PyTorch writes it: images in memory, two processes of one thread each, eager, channels last, AdamW fused.
+"""Trains the networks of a search as a PyTorch expert would: images in memory, two processes with one thread each, eager, channels last, fused AdamW.
 
     python search.py FOLDER PROCESSES [channels_last|contiguous]
 
-FOLDER holds what `compare.ts` writes: `search.json` (networks and recipe), and of both splits the normalised images and the labels. Prints a line of JSON for each network as it is done.
+FOLDER holds what `compare.ts` writes: `search.json` (networks and recipe), and the normalised images and the labels of both splits. Prints a line of JSON for each network when it is done.
 """
 import json
 import math

@@ -1,4 +1,4 @@
-"""What Optuna, TensorBoard and MLflow read of exported trials, as JSON: python read.py optuna.db tensorboard mlruns"""
+"""What Optuna, TensorBoard and MLflow read from exported trials, as JSON: python read.py optuna.db tensorboard mlruns"""
 
 import json
 import logging

@@ -30,7 +30,7 @@ export interface Description {
     readonly size: number
     /** Files that were left out of a split because their names are not those of images. */
     readonly leftOut?: number
-    /** Where the targets are classes: how often each occurs, in the order of `classes` (images of it, or pixels of masks). */
+    /** If the targets are classes: how often each occurs, in the order of `classes` (images of it, or pixels of masks). */
     readonly counts?: ReadonlyArray<number>
   }>
 }

@@ -11,7 +11,7 @@ export class ConfigUnreadable extends Schema.TaggedError<ConfigUnreadable>()("Co
   }
 }
 
-/** A field of the module is not what it should be. */
+/** A field of the module is invalid. */
 export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigInvalid", {
   path: Schema.String,
   /** Such as `recipe.batch`. Empty for the module as a whole. */
@@ -45,5 +45,5 @@ export class ConfigLayerFailed extends Schema.TaggedError<ConfigLayerFailed>()("
   }
 }
 
-/** Everything that is wrong with a config. */
+/** The errors of a config. */
 export type ConfigError = ConfigUnreadable | ConfigInvalid | ConfigChanged | ConfigLayerFailed

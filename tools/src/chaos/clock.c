@@ -1,4 +1,4 @@
-/* The wall clock of the processes that preload this, moved by the seconds in a file that may change at any time. Steady clocks stay as they are. */
+/* Moves the wall clock of the processes that preload this by the seconds in a file, which may change at any time. Monotonic clocks are not affected. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
