@@ -18,6 +18,7 @@ import { join } from "node:path"
 import * as domain from "../src/internal/domain.js"
 import * as experimentProgress from "../src/internal/experimentProgress.js"
 import * as results from "../src/internal/experimentResults.js"
+import * as tables from "../src/internal/experimentTables.js"
 import * as experiments from "../src/internal/experiment.js"
 import * as plans from "../src/internal/plan.js"
 import { folder, here, tinyDataset, tinyNetwork } from "./support/cli.js"
@@ -103,7 +104,7 @@ const run = (
       yield* Effect.provide(experiments.run(experiment, units, machine, display, Effect.void), tested)
       const stood = yield* Effect.forEach(units, experiments.stand)
       const found = results.of(experiment, arms, stood, yield* Dataset.Dataset)
-      return { found, text: results.markdown(found, experiment, ["accuracy"]) }
+      return { found, text: tables.markdown(found, experiment, ["accuracy"]) }
     }).pipe(Effect.provide(services))
   }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, TestConsole.layer]))
 

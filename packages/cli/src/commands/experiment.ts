@@ -15,6 +15,7 @@ import * as domain from "../internal/domain.ts"
 import * as experimentDry from "../internal/experimentDry.ts"
 import * as experimentProgress from "../internal/experimentProgress.ts"
 import * as results from "../internal/experimentResults.ts"
+import * as tables from "../internal/experimentTables.ts"
 import * as experiments from "../internal/experiment.ts"
 import * as flags from "../internal/flags.ts"
 import * as runFolder from "../internal/runFolder.ts"
@@ -134,7 +135,7 @@ const running = Effect.fnUntraced(function* (
     const stood = yield* Effect.forEach(units, experiments.stand)
     const found = results.of(given, arms, stood, dataset)
     const remedy = "What was trained is kept; make room, and give the command again."
-    const text = results.markdown(found, given, task.shares)
+    const text = tables.markdown(found, given, task.shares)
     yield* runFolder.write(path.join(folder, files.json), `${JSON.stringify(found, undefined, 2)}\n`, remedy)
     yield* runFolder.write(path.join(folder, files.markdown), text, remedy)
     yield* runFolder.write(path.join(folder, files.best), results.bestSoFar(stood, by), remedy)

@@ -1,6 +1,5 @@
-/** What came of an experiment, of its journals alone: figures, tables and curves. */
+/** What came of an experiment, of its journals alone: figures and curves. */
 import type { Dataset } from "@uninet/data"
-import { Measures } from "@uninet/latency"
 import { ModelSpace, type Task } from "@uninet/model-space"
 import { Comparison, Contrast, Experiment, Journal } from "@uninet/search"
 import { Site, Space } from "@uninet/search-space"
@@ -9,7 +8,6 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import type { Arm, Recorded, Stood } from "./experiment.ts"
-import * as format from "./format.ts"
 
 /**
  * How often networks have each option of each choice without an order, in whichever of their places: `{ operator: { SA: 2, DWConv: 3 } }`.
@@ -98,7 +96,7 @@ const secondsOf = (recorded: Recorded | undefined) =>
 const choiceName = ({ path }: Site.Site) => path.findLast((step) => typeof step === "string") ?? "choice"
 
 /** Several networks' choices together. */
-const together = (all: ReadonlyArray<Choices>): Choices => {
+export const together = (all: ReadonlyArray<Choices>): Choices => {
   const found: Record<string, Record<string, number>> = {}
   for (const choices of all)
     for (const [name, counts] of Object.entries(choices))
@@ -256,222 +254,6 @@ export const of = (
     arms: found,
     contrasts: Contrast.of(tests, experiment.against ?? first?.name ?? "", direction)
   }
-}
-
-/** Rows as Markdown has them. */
-const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
-  [head, head.map((_, i) => (i === 0 ? ":--" : "--:")), ...rows].map((row) => `| ${row.join(" | ")} |`)
-
-const among = (values: ReadonlyArray<number>, shown: (value: number) => string) => {
-  const [least, most] = [Math.min(...values), Math.max(...values)]
-  return values.length === 0 ? "" : least === most ? shown(least) : `${shown(least)} – ${shown(most)}`
-}
-
-const p = (value: number | null) => (value === null ? "" : value < 0.0001 ? "< 0.0001" : value.toFixed(4))
-
-/** Costs of an arm's networks: of what was given, or of the best of each search. */
-const costsOf = ({ network, searches }: ArmResult) => [
-  ...(network === null ? [] : [network.costs]),
-  ...searches.flatMap(({ best }) => (best === null ? [] : [best.costs]))
-]
-
-/** What an arm has of its own, as its file says it. */
-const ownOf = (arm: Experiment.Arm = {}) =>
-  Object.entries(arm)
-    .filter(([field]) => field !== "strategy")
-    .map(([field, value]) => `${field} \`${JSON.stringify(value)}\``)
-    .join(", ")
-
-/** Options of a choice, those first that networks have most often: `DWConv 3, SA 2`. */
-const listed = (counts: Choices[string] = {}, shown: (count: number, all: number) => string = String) => {
-  const all = Object.values(counts).reduce((sum, count) => sum + count, 0)
-  return Object.entries(counts)
-    .toSorted(([, a], [, b]) => b - a)
-    .map(([option, count]) => `${option} ${shown(count, all)}`)
-    .join(", ")
-}
-
-const share = (count: number, all: number) => format.percent(count / all, 0)
-
-/** Tables for people, in Markdown. */
-export const markdown = (
-  { arms, contrasts, dataset, examples, isWhole, measure, mixed, pairs, seconds, surroundings, trainings }: Results,
-  experiment: Experiment.Experiment,
-  shares: ReadonlyArray<string>
-): string => {
-  const isShare = shares.includes(measure)
-  const value = (n: number) => (isShare ? format.percent(n, 2) : format.number(n))
-  const signed = (n: number) => `${n > 0 ? "+" : ""}${value(n)}`
-  const estimate = (found: Contrast.Estimate | null, shown = value) =>
-    found === null ? "" : `${shown(found.mean)}${found.error === null ? "" : ` ± ${value(found.error)}`}`
-  const interval = ({ high, low }: Contrast.Estimate, shown = value) =>
-    low === null || high === null ? "" : `${shown(low)} … ${shown(high)}`
-  const { budget, retrain, seeds } = experiment
-  const counted = arms.flatMap(costsOf)
-  const isSearched = arms.some(({ network }) => network === null)
-  const bounded = arms.flatMap(({ name }) => Object.keys(Experiment.withinOf(name)(experiment)))
-  const costs = [...new Set(["macs", "parameters", ...Measures.names, ...bounded])].filter((name) =>
-    counted.some((each) => each[name] !== undefined)
-  )
-  const spent = Object.entries(budget ?? {}).map(
-    ([kind, most]) =>
-      `${kind === "trials" ? format.plural(most, "trial") : kind === "macs" ? `${format.count(most)} MACs` : format.time(most)} of ${format.lengthOf(experiment)}`
-  )
-  const places = new Set(
-    mixed.map(({ arm, before, now, seed, what }) => `${arm}, seed ${seed} (${what}: ${now} for ${before})`)
-  )
-  /** The standard error of a share by which examples it was found on, the largest of all arms. */
-  const sampled = Math.max(
-    0,
-    ...arms.flatMap(({ test }) =>
-      isShare && test !== null && examples.test > 0 ? [Math.sqrt((test.mean * (1 - test.mean)) / examples.test)] : []
-    )
-  )
-  const eachOf = (trained: ReadonlyArray<Trained>) =>
-    seeds
-      .flatMap((seed) => {
-        const own = trained.filter((each) => each.seed === seed).map(({ test }) => value(test[measure] ?? Number.NaN))
-        return own.length === 0 ? [] : [seeds.length > 1 ? `${seed}: ${own.join(", ")}` : own.join(", ")]
-      })
-      .join("; ")
-  const chosen = arms.flatMap(({ name, network, searches }) => [
-    ...(network === null ? [] : [{ ...network, name, seed: "", trial: "given", found: "" }]),
-    ...searches.flatMap(({ best, seed }) =>
-      best === null
-        ? []
-        : [{ ...best, name, seed, trial: String(best.trial), found: value(best.validation[measure] ?? Number.NaN) }]
-    )
-  ])
-  const choices = [...new Set(chosen.flatMap(({ choices }) => Object.keys(choices)))]
-  return [
-    `# ${dataset}: ${format.plural(arms.length, "arm")}`,
-    "",
-    ...(isWhole
-      ? []
-      : ["**Not finished: these are the figures so far, and their significance is not to be read yet.**", ""]),
-    ...(mixed.length === 0
-      ? []
-      : [
-          `**Mixed: some trainings came about under other data, software, engines or machines than the rest: ${[...places].join("; ")}.**`,
-          ""
-        ]),
-    [
-      ...(spent.length === 0 ? [] : [`Each search: ${spent.join("")}, ${format.plural(seeds.length, "seed")}.`]),
-      ...(experiment.reward === undefined ? [] : [`Its reward: \`${JSON.stringify(experiment.reward)}\`.`]),
-      `Trained again: ${format.plural(retrain.seeds, "time")} for ${format.plural(retrain.epochs, "epoch")} from fresh weights, tested once each.`,
-      `${format.plural(trainings, "training")} in all, ${format.time(seconds)} of training.`
-    ].join(" "),
-    `${examples.train} examples to train on, ${examples.validation} to choose by, ${examples.test} to test on.`,
-    ...surroundings.slice(0, 1).map(({ engine, host, software }) => `By ${software} on ${engine}, ${host}.`),
-    "What is not said of an arm all have in common: `experiment.json`.",
-    "",
-    ...table(
-      ["arm", "searched by", "among networks", "of its own", "trainings", "time"],
-      arms.map(({ name, networks, seconds, strategy, trainings }) => [
-        name,
-        strategy ?? "not searched",
-        networks ?? "",
-        ownOf(experiment.arms[name]),
-        String(trainings),
-        format.time(seconds)
-      ])
-    ),
-    "",
-    pairs === "trainings"
-      ? `± is the standard error over the trainings of one network of each arm${isSearched ? ": it does not tell how another search would have come out" : ""}.`
-      : "± is the standard error over the searches, each with the mean of what was trained of it.",
-    ...(sampled === 0
-      ? []
-      : [
-          `Other ${examples.test} test examples would change each figure by another ${value(sampled)} or so (one standard error), most of it in common to all arms.`
-        ]),
-    "",
-    ...table(
-      [
-        "arm",
-        ...(isSearched ? ["trials"] : []),
-        ...costs.map(format.costHead),
-        `validation ${measure}`,
-        `test ${measure}`,
-        "95%",
-        seeds.length > 1 ? "each, by seed" : "each"
-      ],
-      arms.map((arm) => [
-        arm.name,
-        ...(isSearched
-          ? [arm.searches.map(({ failed, trials }) => `${trials}${failed > 0 ? ` (${failed} failed)` : ""}`).join(", ")]
-          : []),
-        ...costs.map((cost) =>
-          among(
-            costsOf(arm).flatMap((own) => own[cost] ?? []),
-            (own) => format.costCell(cost, own)
-          )
-        ),
-        estimate(arm.validation),
-        estimate(arm.test),
-        arm.test === null ? "" : interval(arm.test),
-        eachOf(arm.trained)
-      ])
-    ),
-    "",
-    ...(contrasts.length === 0
-      ? []
-      : [
-          `Differences of the test ${measure}, paired by seed; above 0 the arm is better. In errors: in standard errors. p is of the paired t-test, and corrected for ${format.plural(contrasts.length, "comparison")} (Holm).`,
-          "",
-          ...table(
-            ["arm", "against", "pairs", "difference", "in errors", "95%", "p", "corrected", "the arm is"],
-            contrasts.map((contrast) => [
-              contrast.arm,
-              contrast.against,
-              String(contrast.count),
-              estimate(contrast, signed),
-              contrast.p === null || !contrast.error ? "" : (contrast.mean / contrast.error).toFixed(1),
-              interval(contrast, signed),
-              p(contrast.p),
-              p(contrast.adjusted),
-              contrast.verdict === "open" ? "not told apart" : contrast.verdict
-            ])
-          ),
-          ""
-        ]),
-    ...(chosen.length === 0
-      ? []
-      : [
-          "The networks that were trained again, with what they had in their searches: the best of many noisy figures, and so too high.",
-          "",
-          ...table(
-            ["arm", "seed", "trial", `validation ${measure}`, ...costs.map(format.costHead), ...choices, "network"],
-            chosen.map((each) => [
-              each.name,
-              each.seed,
-              each.trial,
-              each.found,
-              ...costs.map((cost) => (each.costs[cost] === undefined ? "" : format.costCell(cost, each.costs[cost]))),
-              ...choices.map((name) => listed(each.choices[name])),
-              `\`${each.line.replaceAll("|", "\\|")}\``
-            ])
-          ),
-          ""
-        ]),
-    ...(choices.length === 0 || !isSearched
-      ? []
-      : [
-          "What was chosen, in shares of all places of choice, beside what all trials of the arm had.",
-          "",
-          ...table(
-            ["arm", ...choices.flatMap((name) => [`${name}, chosen`, `${name}, all trials`])],
-            arms
-              .filter(({ network }) => network === null)
-              .map(({ name, searches }) => {
-                const best = together(searches.flatMap(({ best }) => (best === null ? [] : [best.choices])))
-                const all = together(searches.map(({ choices }) => choices))
-                return [name, ...choices.flatMap((choice) => [listed(best[choice], share), listed(all[choice], share)])]
-              })
-          ),
-          ""
-        ])
-  ].join("\n")
 }
 
 const csv = (rows: ReadonlyArray<ReadonlyArray<string | number>>) => `${rows.map((row) => row.join(",")).join("\n")}\n`
