@@ -1,10 +1,10 @@
 /** Convolutions over images `[batch, channels, height, width]`. */
-import { Op, Shape } from "@uninet/graph"
+import { Op } from "@uninet/graph"
 import * as Initialiser from "./Initialiser.ts"
-import { fail, type Layer } from "./Layer.ts"
+import type { Layer } from "./Layer.ts"
 import { parameter } from "./Parameter.ts"
 import type { Scope } from "./Scope.ts"
-import { alongChannels } from "./internal/axes.ts"
+import { alongChannels, ofImages } from "./internal/axes.ts"
 import { pair } from "./internal/pair.ts"
 
 /** Channels, kernel, stride, groups and bias. */
@@ -39,13 +39,11 @@ export interface ConvolutionOptions {
  * console.log(stem(x).shape) // [ 8, 64, 8, 8 ]
  * ```
  */
-export const convolution =
-  (scope: Scope, options: ConvolutionOptions): Layer =>
-  (x) => {
+export const convolution = (scope: Scope, options: ConvolutionOptions): Layer =>
+  ofImages(scope, "conv2d", ([, channels]) => {
     const { out, groups = 1, bias = true, padding } = options
     const [height, width] = pair(options.kernel)
-    if (!Shape.hasRank(4)(x.shape)) return fail(scope, "conv2d", x, "the input must be [batch×channels×height×width]")
-    const perGroup = x.shape[1] / groups
+    const perGroup = channels / groups
     const initialiser = Initialiser.convolution(perGroup * height * width)
     const weight = parameter(scope, "weight", [out, perGroup, height, width], initialiser, true)
     const geometry = {
@@ -54,13 +52,9 @@ export const convolution =
       groups,
       ...(padding === undefined ? {} : { padding })
     }
-    return Op.conv2d(
-      x,
-      weight,
-      { ...geometry, bias: bias ? parameter(scope, "bias", [out], initialiser, false) : undefined },
-      scope.path
-    )
-  }
+    const shift = bias ? parameter(scope, "bias", [out], initialiser, false) : undefined
+    return (x) => Op.conv2d(x, weight, { ...geometry, bias: shift }, scope.path)
+  })
 
 /** A 1×1 convolution, a linear layer at every position: `[batch, in, height, width]` → `[batch, out, height, width]`. Parameters as in `convolution`; `bias` is on by default. */
 export const pointwise = (scope: Scope, options: { readonly out: number; readonly bias?: boolean }): Layer =>

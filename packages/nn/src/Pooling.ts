@@ -1,7 +1,8 @@
 /** Pooling and resizing of images `[batch, channels, height, width]`. */
-import { Op, Shape } from "@uninet/graph"
-import { fail, type Layer } from "./Layer.ts"
+import { Op } from "@uninet/graph"
+import type { Layer } from "./Layer.ts"
 import type { Scope } from "./Scope.ts"
+import { ofImages } from "./internal/axes.ts"
 import { pair } from "./internal/pair.ts"
 
 /** Window, stride and padding, along height and width. */
@@ -89,20 +90,17 @@ export const globalAveragePool =
  * console.log(Nn.resize(scope, { scale: 2, mode: "bilinear" })(x).shape) // [ 8, 32, 32, 32 ]
  * ```
  */
-export const resize =
-  (
-    scope: Scope,
-    options: ({ readonly size: readonly [number, number] } | { readonly scale: number }) & {
-      readonly mode?: Op.Interpolation
-    }
-  ): Layer =>
-  (x) => {
+export const resize = (
+  scope: Scope,
+  options: ({ readonly size: readonly [number, number] } | { readonly scale: number }) & {
+    readonly mode?: Op.Interpolation
+  }
+): Layer =>
+  ofImages(scope, "resize", ([, , height, width]) => {
     const { mode = "nearest" } = options
-    if (!Shape.hasRank(4)(x.shape)) return fail(scope, "resize", x, "the input must be [batch×channels×height×width]")
-    const [, , height, width] = x.shape
     const size =
       "size" in options
         ? options.size
         : ([Math.floor(height * options.scale), Math.floor(width * options.scale)] as const)
-    return Op.resize(x, size, { mode }, scope.path)
-  }
+    return (x) => Op.resize(x, size, { mode }, scope.path)
+  })

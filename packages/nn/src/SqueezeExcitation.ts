@@ -1,9 +1,10 @@
 /** Squeeze-and-excitation: a gate per channel, from the image's channel means, as in the released PyTorch code of UniNet (Sense-X/UniNet). */
-import { Op, Shape } from "@uninet/graph"
+import { Op } from "@uninet/graph"
 import { flow } from "effect/Function"
 import { pointwise } from "./Convolution.ts"
-import { fail, type Layer } from "./Layer.ts"
+import type { Layer } from "./Layer.ts"
 import * as Scope from "./Scope.ts"
+import { ofImages } from "./internal/axes.ts"
 
 /**
  * The multiple of `divisor` near `value`: at least `divisor`, and never more than a tenth below `value`.
@@ -26,18 +27,14 @@ export const squeezeChannels = (channels: number): number => makeDivisible(Math.
 /**
  * x · hardSigmoid(`fc2`(relu(`fc1`(mean of x over the image)))), in the shape of x: `[batch, channels, height, width]`. `fc1` and `fc2` are 1×1 convolutions with biases, `squeezeChannels(channels)` wide inside.
  */
-export const squeezeExcitation =
-  (scope: Scope.Scope): Layer =>
-  (x) => {
+export const squeezeExcitation = (scope: Scope.Scope): Layer =>
+  ofImages(scope, "squeezeExcitation", ([batch, channels]) => {
     const { path } = scope
-    if (!Shape.hasRank(4)(x.shape))
-      return fail(scope, "squeezeExcitation", x, "the input must be [batch×channels×height×width]")
-    const [batch, channels] = x.shape
     const gate = flow(
       pointwise(Scope.at("fc1")(scope), { out: squeezeChannels(channels) }),
       (y) => Op.relu(y, path),
       pointwise(Scope.at("fc2")(scope), { out: channels }),
       (y) => Op.hardSigmoid(y, path)
     )
-    return Op.mul(x, gate(Op.reshape(Op.globalAveragePool(x, path), [batch, channels, 1, 1], path)), path)
-  }
+    return (x) => Op.mul(x, gate(Op.reshape(Op.globalAveragePool(x, path), [batch, channels, 1, 1], path)), path)
+  })

@@ -1,3 +1,4 @@
+import { Shape } from "@uninet/graph"
 import { fail, type Layer } from "../Layer.ts"
 import type { Scope } from "../Scope.ts"
 
@@ -15,3 +16,11 @@ export const alongChannels = along(1, "the input must be [batch×channels×...]"
 
 /** For the last axis. */
 export const alongFeatures = along(-1, "a scalar has no last axis")
+
+/** Of `[batch, channels, height, width]`, all four. */
+export const ofImages =
+  (scope: Scope, op: string, layer: (shape: Shape.OfRank<4>) => Layer): Layer =>
+  (x) =>
+    Shape.hasRank(4)(x.shape)
+      ? layer(x.shape)(x)
+      : fail(scope, op, x, "the input must be [batch×channels×height×width]")
