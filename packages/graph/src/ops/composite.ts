@@ -48,7 +48,8 @@ export interface Attributes {
     readonly name: string
     readonly parameters: Parameters
     readonly body: Body
-    readonly gradient: ((body: Body, dy: Tensor) => ReadonlyArray<Tensor | null>) | undefined
+    /** Of the inputs' placeholders, given those of the result and of its gradient. */
+    readonly gradient: ((output: Tensor, dy: Tensor) => ReadonlyArray<Tensor | null>) | undefined
   }
 }
 
@@ -123,7 +124,7 @@ const own = (
     ...x,
     fault: new GradientError({ path, op: name, reason: `its own gradient is wrong: ${reason}` })
   })
-  const parts = attempt(() => gradient({ inputs: body.inputs, result: output }, slot))
+  const parts = attempt(() => gradient(output, slot))
   return inputs.map((x, i) => {
     if (typeof parts === "string") return wrong(parts, x)
     if (parts.length !== inputs.length)
@@ -207,7 +208,7 @@ export const composite =
       name,
       parameters,
       body: { inputs: placeholders, result: body },
-      gradient: gradient && (({ result }, dy) => gradient({ inputs: operands, output: result, parameters }, dy))
+      gradient: gradient && ((output, dy) => gradient({ inputs: operands, output, parameters }, dy))
     }
     const { fault } = body
     if (fault !== undefined)
