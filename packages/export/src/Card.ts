@@ -80,13 +80,13 @@ const make = (
 
 export { make as of }
 
-/** A card's inputs or outputs are not its network's. */
+/** A card does not describe its network. */
 export class CardMismatch extends Schema.TaggedError<CardMismatch>()("CardMismatch", {
   says: Schema.String,
   has: Schema.String
 }) {
   override get message() {
-    return `the card says ${this.says}, but the network has ${this.has}; make the card by Card.of`
+    return `the card says ${this.says}, but the network has ${this.has}; Card.of takes inputs and outputs from the network, and the rest has to fit them`
   }
 }
 
@@ -94,7 +94,7 @@ export class CardMismatch extends Schema.TaggedError<CardMismatch>()("CardMismat
 const sorted = (ports: Model.Ports): Model.Ports =>
   Object.fromEntries(Object.entries(ports).sort(([a], [b]) => (a < b ? -1 : 1)))
 
-/** Whether a card describes the inputs and outputs that its network has. */
+/** Whether a card describes the inputs and outputs that its network has, and its pictures and classes fit them: a file with this card can then be opened again. */
 export const fits =
   (model: Model.Model) =>
   (card: Card): Result.Result<void, CardMismatch | GraphError> =>
@@ -104,7 +104,15 @@ export const fits =
         const [says, own] = [Model.print(sorted(card[kind])), Model.print(sorted(has[kind]))]
         if (says !== own) return Result.fail(new CardMismatch({ says: `the ${kind} ${says}`, has: own }))
       }
-      return Result.succeed(undefined)
+      const metadata = toMetadata(card)
+      return Result.mapBoth(fromMetadata(metadata), {
+        onSuccess: () => undefined,
+        onFailure: ({ entry }) =>
+          new CardMismatch({
+            says: `the ${entry} ${metadata[entry]}`,
+            has: `the inputs ${Model.print(model.inputs)} and the outputs ${Model.print(outputs)}`
+          })
+      })
     })
 
 /** A file does not say how its network is used. */

@@ -11,6 +11,7 @@ import * as ort from "onnxruntime-node"
 import * as Card from "./Card.ts"
 import * as Examples from "./Examples.ts"
 import * as Format from "./Format.ts"
+import { feedsOf } from "./internal/feeds.ts"
 import { ModelUnusable } from "./OnnxModel.ts"
 import * as Specimens from "./Specimens.ts"
 import * as Trained from "./Trained.ts"
@@ -57,13 +58,7 @@ const attempt = <A>(f: () => Promise<A>) =>
 const runOf =
   (session: ort.InferenceSession, inputs: Ports.Ports) =>
   (rows: Readonly<Record<string, Examples.Values>>, count: number) => {
-    const feeds = Object.fromEntries(
-      Object.entries(inputs).flatMap(([name, { dtype, shape }]) => {
-        // An input that the network does not use is not an input of the model.
-        const values = session.inputNames.includes(name) ? rows[name] : undefined
-        return values === undefined ? [] : [[name, new ort.Tensor(dtype, values, [count, ...shape])]]
-      })
-    )
+    const feeds = feedsOf(session, inputs, rows, count)
     // ONNX Runtime cannot be interrupted inside a run.
     return Effect.map(Effect.uninterruptible(attempt(() => session.run(feeds))), (found) => ({ feeds, found }))
   }

@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import * as ort from "onnxruntime-node"
 import * as Card from "./Card.ts"
 import * as Examples from "./Examples.ts"
+import { feedsOf } from "./internal/feeds.ts"
 
 /** A file cannot be used as a network. */
 export class ModelUnusable extends Schema.TaggedError<ModelUnusable>()("ModelUnusable", {
@@ -81,15 +82,7 @@ export const open = Effect.fn("OnnxModel.open")(function* (
   )
   const run = (inputs: Examples.Examples["inputs"], count: number) =>
     attempt("ONNX Runtime cannot run it", async () => {
-      const found = await session.run(
-        Object.fromEntries(
-          Object.entries(card.inputs).flatMap(([name, { dtype, shape }]) => {
-            // An input that the network does not use is not an input of the file.
-            const values = session.inputNames.includes(name) ? inputs[name] : undefined
-            return values === undefined ? [] : [[name, new ort.Tensor(dtype, values, [count, ...shape])]]
-          })
-        )
-      )
+      const found = await session.run(feedsOf(session, card.inputs, inputs, count))
       return Object.fromEntries(
         Object.entries(card.outputs).map(([name, port]) => {
           const data = found[name]?.data

@@ -196,12 +196,21 @@ describe("a hand-written network", () => {
     const other = { ...card, outputs: { y: { shape: [4], dtype: "float32" as const } } }
     assert.strictEqual(
       said(Format.onnx({ ...own, card: other })),
-      "the card says the outputs y [4], but the network has largest [] int32, y [3]; make the card by Card.of"
+      "the card says the outputs y [4], but the network has largest [] int32, y [3]; Card.of takes inputs and outputs from the network, and the rest has to fit them"
     )
     const { x } = card.inputs
     assert.match(
       said(Format.safetensors({ ...own, card: { ...card, inputs: { x } } })),
       /^the card says the inputs x \[6\], /
+    )
+  })
+
+  it("is refused with a card of which no file could be opened again", () => {
+    const picture = { input: "photo", mean: [0], deviation: [1], cropRatio: 1 }
+    assert.match(said(Format.onnx({ ...own, card: { ...card, picture } })), /^the card says the picture photo, /)
+    assert.match(
+      said(Format.safetensors({ ...own, card: { ...card, classes: ["only one"] } })),
+      /^the card says the classes \["only one"\], but the network has the inputs .* and the outputs .*y \[3\]/
     )
   })
 
