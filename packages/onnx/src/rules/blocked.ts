@@ -147,12 +147,7 @@ export const rules = {
       { kernel_shape: [h, w], strides: dilation, dilations: stride, pads: padding, group: groups * batch },
       [1, channels * batch, ...full]
     )
-    const apart = E.reshape(b, each, [
-      (channels * batch) / block,
-      Arr.getUnsafe(full, 0),
-      Arr.getUnsafe(full, 1),
-      block
-    ])
+    const apart = E.reshape(b, each, [(channels * batch) / block, ...full, block])
     const cut = E.slice(b, apart, [
       { axis: 1, start: 0, end: kh },
       { axis: 2, start: 0, end: kw }

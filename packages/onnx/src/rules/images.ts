@@ -32,16 +32,21 @@ const convolutionAttributes = (window: Op.Convolution, kernel: ReadonlyArray<num
   ...unlessOnes("dilations", window.dilation)
 })
 
+/** Rows and columns of the padded input from where the last window begins to its end: those of a kernel without dilation, and what no window reaches. */
+const lastWindow = (x: Shape.Shape, dy: Shape.Shape, { padding, stride }: Window): readonly [number, number] => {
+  const [, , height, width] = Shape.ofRank(4)(x)
+  const [, , rows, columns] = Shape.ofRank(4)(dy)
+  const [top, left, bottom, right] = padding
+  const [down, across] = stride
+  return [height + top + bottom - (rows - 1) * down, width + left + right - (columns - 1) * across]
+}
+
 /** Rows and columns of a weight's gradient, including those beyond the image's end that a convolution with the result's gradient as its kernel also gives. */
-export const fullSize = (x: Shape.Shape, dy: Shape.Shape, { dilation, padding, stride }: Op.Convolution) =>
-  [0, 1].map((axis) => {
-    const places =
-      Arr.getUnsafe(x, 2 + axis) +
-      Arr.getUnsafe(padding, axis) +
-      Arr.getUnsafe(padding, axis + 2) -
-      (Arr.getUnsafe(dy, 2 + axis) - 1) * Arr.getUnsafe(stride, axis)
-    return Math.ceil(places / Arr.getUnsafe(dilation, axis))
-  })
+export const fullSize = (x: Shape.Shape, dy: Shape.Shape, window: Op.Convolution): readonly [number, number] => {
+  const [rows, columns] = lastWindow(x, dy, window)
+  const [down, across] = window.dilation
+  return [Math.ceil(rows / down), Math.ceil(columns / across)]
+}
 
 const matrix = (ctx: Context, weight: Tensor.Tensor): Value =>
   E.reshape(ctx.b, ctx.plain(weight), [
@@ -71,16 +76,14 @@ const fromOneImage = (ctx: Context, node: Tensor.Tensor, layout: Layout, value: 
 })
 
 /** Rows and columns that a transposed convolution must add at the bottom and right to reach the input's size. */
-const outputPadding = (inputShape: Shape.Shape, dy: Shape.Shape, kernel: ReadonlyArray<number>, window: Window) => {
-  const { stride, padding } = window
-  return [0, 1].map(
-    (axis) =>
-      Arr.getUnsafe(inputShape, 2 + axis) +
-      Arr.getUnsafe(padding, axis) +
-      Arr.getUnsafe(padding, axis + 2) -
-      (Arr.getUnsafe(dy, 2 + axis) - 1) * Arr.getUnsafe(stride, axis) -
-      Arr.getUnsafe(kernel, axis)
-  )
+const outputPadding = (
+  x: Shape.Shape,
+  dy: Shape.Shape,
+  [kernelRows, kernelColumns]: readonly [number, number],
+  window: Window
+) => {
+  const [rows, columns] = lastWindow(x, dy, window)
+  return [rows - kernelRows, columns - kernelColumns]
 }
 
 /** One channel group of an image in plain layout. */
