@@ -27,10 +27,12 @@ const flags = (): Flags | undefined =>
 const during = ["--no-liftoff", "--no-wasm-lazy-compilation"]
 const after = ["--liftoff", "--wasm-lazy-compilation"]
 
-/** Compiles while the flags are set. Only V8 for x86-64 joins vectors and knows the flag. */
-const withFlags = (given: boolean, compile: () => Module): Module => {
+/** Whether this V8 can join vectors: only on x86-64, and only Node can set the flag. */
+export const joinsVectors = (): boolean => flags() !== undefined && process.arch === "x64"
+
+/** Compiles while the flags are set. */
+const withFlags = (wide: boolean, compile: () => Module): Module => {
   const v8 = flags()
-  const wide = given && v8 !== undefined && process.arch === "x64"
   if (v8 === undefined) return compile()
   for (const flag of during) v8.setFlagsFromString(flag)
   if (wide) v8.setFlagsFromString("--experimental-wasm-revectorize")
@@ -44,14 +46,8 @@ const withFlags = (given: boolean, compile: () => Module): Module => {
 
 const compiled = new Map<string, Module>()
 
-/** How kernels are compiled for this process. */
-export interface Target extends Style {
-  /** Whether V8 may join halves. */
-  readonly wide: boolean
-}
-
 /** A kernel's module; each is compiled once per process. */
-export const moduleOf = (kernel: Kernel, { fused, shared, wide }: Target): Module => {
+export const moduleOf = (kernel: Kernel, { fused, shared, wide }: Style): Module => {
   const name = `${fused ? "f" : ""}${shared ? "s" : ""}${wide ? "w" : ""} ${kernel.key}`
   const known = compiled.get(name)
   if (known !== undefined) return known
@@ -61,5 +57,4 @@ export const moduleOf = (kernel: Kernel, { fused, shared, wide }: Target): Modul
 }
 
 /** The module that runs lists of calls. */
-export const moduleOfRunner = (target: Target): Module =>
-  moduleOf({ key: "runner", bytes: () => runner(target) }, target)
+export const moduleOfRunner = (style: Style): Module => moduleOf({ key: "runner", bytes: () => runner(style) }, style)

@@ -280,16 +280,9 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
 export const functions = (product: Product, style: Style): ReadonlyArray<Function> => {
   const { order, rest, rows } = product
   const element = product.wide === true ? 32 : 4
-  const tiles = [
-    { count: rows, wide: 1 },
-    { count: rows, wide: 2 },
-    ...(rest > 0
-      ? ([
-          { count: rest, wide: 1 },
-          { count: rest, wide: 2 }
-        ] as const)
-      : [])
-  ] as const
+  // Six rows by two positions are twelve sums of eight numbers. With registers of four, only one position fits.
+  const widths = style.wide ? ([1, 2] as const) : ([1] as const)
+  const tiles = [rows, ...(rest > 0 ? [rest] : [])].flatMap((count) => widths.map((wide) => ({ count, wide })))
   const w = writer()
   const { at: given, code: begin } = read(w, [
     "w",
@@ -323,21 +316,27 @@ export const functions = (product: Product, style: Style): ReadonlyArray<Functio
     ]),
     rest > 0 ? called(rest, wide) : []
   ]
+  /** All columns left, `wide` at a time. */
+  const along = (wide: 1 | 2): Code =>
+    loop([
+      positions(wide),
+      moved(xAt, [get(given.xColumn), i32.const(wide), i32.mul]),
+      moved(yAt, [get(given.yColumn), i32.const(wide), i32.mul]),
+      again(column)
+    ])
+  const line: Code = style.wide
+    ? [
+        [get(given.columns), i32.const(1), i32.shrUnsigned, tee(column)],
+        when(along(2)),
+        [get(given.columns), i32.const(1), i32.and],
+        when(positions(1))
+      ]
+    : [[get(given.columns), set(column)], along(1)]
   const body = [
     begin,
     loop([
       [get(given.x), set(xAt), get(given.y), set(yAt)],
-      [get(given.columns), i32.const(1), i32.shrUnsigned, tee(column)],
-      when(
-        loop([
-          positions(2),
-          moved(xAt, [get(given.xColumn), i32.const(1), i32.shl]),
-          moved(yAt, [get(given.yColumn), i32.const(1), i32.shl]),
-          again(column)
-        ])
-      ),
-      [get(given.columns), i32.const(1), i32.and],
-      when(positions(1)),
+      line,
       moved(given.x, get(given.xLine)),
       moved(given.y, get(given.yLine)),
       again(given.lines)
