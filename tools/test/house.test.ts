@@ -16,7 +16,9 @@ const imported = (name: string): ReadonlyArray<string> => {
     .flatMap((file) => [
       ...readFileSync(new URL(file, source), "utf8")
         .replaceAll(/^\/\*\*[^]*?\*\/$/gm, "")
-        .matchAll(/^(?:import|export)\b(?:[^;"]*?\bfrom)? "@uninet\/([a-z0-9-]+)|^[^*\n]*\bimport\("@uninet\/([a-z0-9-]+)/gm)
+        .matchAll(
+          /^(?:import|export)\b(?:[^;"]*?\bfrom)? "@uninet\/([a-z0-9-]+)|^[^*\n]*\bimport\("@uninet\/([a-z0-9-]+)/gm
+        )
     ])
     .map(([, still, lazily]) => still ?? lazily)
   return [...new Set(found)].filter((other) => other !== name).toSorted()
