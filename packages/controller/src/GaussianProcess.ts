@@ -9,8 +9,10 @@
  * several workers are sent to several places.
  */
 import { Cholesky, Elementary, type Prng, Site } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
+import { dot } from "./internal/dot.ts"
 import * as Kernel from "./internal/kernel.ts"
 import { layerOf } from "./internal/layer.ts"
 import * as Normal from "./internal/normal.ts"
@@ -76,7 +78,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   if (wrong !== undefined) return yield* wrong
   return yield* Kit.make(name, domain, prng, (bench) => {
     const { points } = bench
-    const begin: Fit = { length: 0.35, noise: 0.03, scales: points.sites.map(() => 0.4) }
+    const begin = usual(points.sites)
 
     const numeric = points.sites.some(Site.isNumeric)
 
@@ -139,10 +141,10 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const scores = Normal.scores(latest.map(({ reward }) => reward))
       const share = 1 / (points.sites.length * shape.length)
       const kernel = (a: Int32Array, b: Int32Array) =>
-        points.sites.reduce(
-          (product, site, i) => product * Kernel.ofSite(site, share, shape.scales[i]!, a[i]!, b[i]!),
-          1
-        )
+        points.sites.reduce((product, site) => {
+          const scale = shape.scales[site.index] ?? Number.NaN
+          return product * Kernel.ofSite(site, share, scale, Kernel.tokenOf(site, a), Kernel.tokenOf(site, b))
+        }, 1)
       taught = { ...taught, belief: Transfer.believed(rows, { vectors, scores }, kernel, shape, belief) }
       forget()
     }
@@ -167,8 +169,9 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const { history } = bench
       const before = taken
       shrink(known.length)
-      while (taken < history.length) {
-        known.push(history[taken++]!)
+      for (const observation of history.slice(taken)) {
+        taken++
+        known.push(observation)
         if (known.length > memory) {
           const half = Math.ceil(memory / 2)
           const latest = known.slice(-Math.max(1, Math.floor(memory / 4)))
@@ -188,7 +191,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         reconsiderAt = Math.max(taken + 1, Math.ceil(1.1 * taken))
         reconsider()
       }
-      for (let i = stack.size(); i < known.length; i++) extend(known[i]!.point)
+      for (const { point } of known.slice(stack.size())) extend(point)
     }
 
     const next = () => {
@@ -200,11 +203,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const scores = Normal.scores(known.map(({ reward }) => reward))
       let targets = targetsOf(scores)
       let weights = factor.solve(targets)
-      const mean = (k: Float64Array) => {
-        let sum = 0
-        for (let i = 0; i < k.length; i++) sum += k[i]! * weights[i]!
-        return sum
-      }
+      const mean = (k: Float64Array) => dot(k, weights)
       // what is being tried counts with what is expected of it
       const pending = bench.pending()
       if (pending.length > 0) {
@@ -214,7 +213,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         weights = factor.solve(targets)
       }
       let best = -Infinity
-      for (let i = taught?.rows.size ?? 0; i < targets.length; i++) best = Math.max(best, targets[i]!)
+      for (const target of targets.subarray(taught?.rows.size ?? 0)) best = Math.max(best, target)
 
       /** Candidates, each with its row as soon as it is asked for. */
       const around = new Map<string, Candidate>()
@@ -232,7 +231,10 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const pool = [...around.values()]
       const order = random.permutation(pool.length)
       const chosen = new Map<string, Candidate>()
-      for (const i of order.subarray(0, Math.max(0, candidates - randoms))) chosen.set(pool[i]!.point.key, pool[i]!)
+      for (const i of order.subarray(0, Math.max(0, candidates - randoms))) {
+        const candidate = Arr.getUnsafe(pool, i)
+        chosen.set(candidate.point.key, candidate)
+      }
       for (let i = 0; i < randoms; i++) {
         const drawn = points.draw(random)
         if (drawn._tag === "Failure" || !bench.isNew(drawn.success)) continue
@@ -290,37 +292,38 @@ interface Fit extends Kernel.Shape {
   readonly noise: number
 }
 
+/** What it is made with before there are results. */
+const usual = (sites: ReadonlyArray<Site.Site>): Fit => ({ length: 0.35, noise: 0.03, scales: sites.map(() => 0.4) })
+
 const sameFit = (a: Fit, b: Fit) =>
   a.length === b.length && a.noise === b.noise && a.scales.every((scale, i) => scale === b.scales[i])
 
 /** The length scale, the noise and the numbers' scales under which the results are likeliest. */
 const likeliest = (results: ReadonlyArray<Kit.Observation>, sites: ReadonlyArray<Site.Site>): Fit => {
   const targets = Normal.scores(results.map(({ reward }) => reward))
-  const rows = <A>(of: (a: Int32Array, b: Int32Array) => A) =>
-    results.map(({ point }, i) => Array.from({ length: i }, (_, j) => of(point.vector, results[j]!.point.vector)))
-  const distances = rows((a, b) => Kernel.distance(sites, a, b))
+  const vectors = results.map(({ point }) => point.vector)
+  const rows = vectors.map((here, i) =>
+    vectors.slice(0, i).map((there) => ({ here, there, distance: Kernel.distance(sites, here, there) }))
+  )
   const numbers = sites.filter(Site.isNumeric)
   const likelihood = ({ length, noise, scales }: Fit) => {
     const factor = Cholesky.make()
-    for (const [i, row] of distances.entries()) {
-      const here = results[i]!.point.vector
+    for (const row of rows) {
       factor.append(
-        row.map((d, j) => {
-          let k = Elementary.exp(-d / length)
-          const there = results[j]!.point.vector
-          for (const site of numbers)
-            k *= Kernel.ofNumber(site, scales[site.index]!, here[site.index]!, there[site.index]!)
+        row.map(({ distance, here, there }) => {
+          let k = Elementary.exp(-distance / length)
+          for (const site of numbers) {
+            const scale = scales[site.index] ?? Number.NaN
+            k *= Kernel.ofNumber(site, scale, Kernel.tokenOf(site, here), Kernel.tokenOf(site, there))
+          }
           return k
         }),
         1 + noise
       )
     }
-    const weights = factor.solve(targets)
-    let fit = 0
-    for (let i = 0; i < targets.length; i++) fit += targets[i]! * weights[i]!
-    return -0.5 * fit - factor.halfLogDeterminant()
+    return -0.5 * dot(targets, factor.solve(targets)) - factor.halfLogDeterminant()
   }
-  let best: Fit = { length: lengths[2]!, noise: noises[1]!, scales: sites.map(() => scales[3]!) }
+  let best = usual(sites)
   let highest = -Infinity
   const consider = (fit: Fit) => {
     const here = likelihood(fit)

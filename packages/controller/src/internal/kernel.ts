@@ -16,6 +16,9 @@ export interface Shape {
   readonly scales: ReadonlyArray<number>
 }
 
+/** The token of a site in a vector. */
+export const tokenOf = ({ index }: Site.Site, vector: Int32Array): number => vector[index] ?? Site.absent
+
 /** How much one listed site adds to the distance where a token is not the other's: 1, or by how far they are apart in ordered choices (our choice). */
 export const apart = ({ count, kind }: Site.Site, x: number, y: number): number =>
   x === y
@@ -30,10 +33,10 @@ const missing = (x: number, y: number): number => ((x === Site.absent) === (y ==
 /** The share of the choices in which two vectors differ, numbers apart. */
 export const distance = (sites: Sites, a: Int32Array, b: Int32Array): number => {
   let sum = 0
-  for (let i = 0; i < sites.length; i++) {
-    if (a[i] === b[i]) continue
-    const site = sites[i]!
-    sum += Site.isNumeric(site) ? missing(a[i]!, b[i]!) : apart(site, a[i]!, b[i]!)
+  for (const site of sites) {
+    const x = tokenOf(site, a)
+    const y = tokenOf(site, b)
+    if (x !== y) sum += Site.isNumeric(site) ? missing(x, y) : apart(site, x, y)
   }
   return sum / sites.length
 }
@@ -63,60 +66,68 @@ export interface Stack {
   readonly rowNear: (point: Point, shape: Shape, near: Point, nearRow: Float64Array) => Float64Array
 }
 
+/** A site's tokens, of all points. */
+interface Column {
+  readonly site: Site.Site
+  readonly tokens: Array<number>
+}
+
 export const make = (sites: Sites): Stack => {
-  let columns = sites.map(() => new Int32Array(64))
+  const columns = sites.map((site): Column => ({ site, tokens: [] }))
   let n = 0
 
-  /** Multiplies a row by what site `i` gives where its token is `x`, over what it gives where it is `former`. */
-  const multiply = (row: Float64Array, i: number, { length, scales }: Shape, x: number, former?: number) => {
-    const site = sites[i]!
-    const column = columns[i]!
+  /** Multiplies a row by what a site gives where its token is `x`, over what it gives where it is `former`. */
+  const multiply = (
+    row: Float64Array,
+    { site, tokens }: Column,
+    { length, scales }: Shape,
+    x: number,
+    former?: number
+  ) => {
     const scale = -1 / (sites.length * length)
     if (Site.isNumeric(site)) {
-      const own = scales[i]!
+      const own = scales[site.index] ?? Number.NaN
       const of = (z: number, y: number) => Elementary.exp(scale * missing(z, y)) * ofNumber(site, own, z, y)
       for (let j = 0; j < n; j++) {
-        const y = column[j]!
-        row[j]! *= former === undefined ? of(x, y) : of(x, y) / of(former, y)
+        const y = tokens[j] ?? Site.absent
+        row[j] = (row[j] ?? Number.NaN) * (former === undefined ? of(x, y) : of(x, y) / of(former, y))
       }
       return
     }
     const factor = (y: number) =>
       Elementary.exp(scale * (apart(site, x, y) - (former === undefined ? 0 : apart(site, former, y))))
     if (site.count >= n) {
-      for (let j = 0; j < n; j++) row[j]! *= factor(column[j]!)
+      for (let j = 0; j < n; j++) row[j] = (row[j] ?? Number.NaN) * factor(tokens[j] ?? Site.absent)
       return
     }
     // from the absent token on
     const factors = Float64Array.from({ length: site.count + 1 }, (_, y) => factor(y + Site.absent))
-    for (let j = 0; j < n; j++) row[j]! *= factors[column[j]! - Site.absent]!
+    for (let j = 0; j < n; j++)
+      row[j] = (row[j] ?? Number.NaN) * (factors[(tokens[j] ?? Site.absent) - Site.absent] ?? Number.NaN)
   }
 
   return {
     size: () => n,
     push: ({ vector }) => {
-      if (columns[0] !== undefined && n === columns[0].length) {
-        columns = columns.map((column) => {
-          const larger = new Int32Array(2 * n)
-          larger.set(column)
-          return larger
-        })
-      }
-      for (let i = 0; i < columns.length; i++) columns[i]![n] = vector[i]!
+      for (const { site, tokens } of columns) tokens.push(tokenOf(site, vector))
       n++
     },
     shrink: (size) => {
       n = Math.min(n, size)
+      for (const { tokens } of columns) tokens.length = n
     },
     row: ({ vector }, shape) => {
       const row = new Float64Array(n).fill(1)
-      for (let i = 0; i < sites.length; i++) multiply(row, i, shape, vector[i]!)
+      for (const column of columns) multiply(row, column, shape, tokenOf(column.site, vector))
       return row
     },
     rowNear: ({ vector }, shape, near, nearRow) => {
       const row = nearRow.slice(0, n)
-      const from = near.vector
-      for (let i = 0; i < sites.length; i++) if (vector[i] !== from[i]) multiply(row, i, shape, vector[i]!, from[i]!)
+      for (const column of columns) {
+        const x = tokenOf(column.site, vector)
+        const former = tokenOf(column.site, near.vector)
+        if (x !== former) multiply(row, column, shape, x, former)
+      }
       return row
     }
   }

@@ -5,6 +5,7 @@
  */
 import { Cholesky, Elementary, Site } from "@uninet/search-space"
 import type { Lesson } from "../Lesson.ts"
+import { dot } from "./dot.ts"
 import * as Kernel from "./kernel.ts"
 import * as Normal from "./normal.ts"
 
@@ -131,9 +132,7 @@ export const believed = (
     const prior = belief.alike.flat().filter(Boolean).length * odds
     return (spread: number) => {
       const targets = [...rows.targets, ...scores.map((score) => spread * score)]
-      const weights = factor.solve(targets)
-      let fit = 0
-      for (let i = 0; i < targets.length; i++) fit += (targets[i] ?? 0) * (weights[i] ?? 0)
+      const fit = dot(targets, factor.solve(targets))
       return prior + vectors.length * Elementary.log(spread) - 0.5 * fit - determinant
     }
   }
