@@ -1,10 +1,12 @@
 /**
- * A Gaussian process over the choices that learns how much each of them matters: the kernel is exp(−Σ wᵢ·dᵢ), dᵢ being how far two points are apart in choice i (for a number: the square of the
- * distance), and the weights w and the noise are those under which the targets are likeliest, weights being held to a common one by a prior (maximum a posteriori). The process's variance is the likeliest
- * in closed form. Numbers of a point that are known beside its choices (costs) are further dimensions, and have a straight line each besides: a reward that falls with a
+ * A Gaussian process over the choices that learns how much each of them matters: the kernel is exp(−Σ wᵢ·dᵢ), dᵢ being how far two points are apart in choice i,
+ * and the weights w and the noise are those under which the targets are likeliest, weights being held to a common one by a prior (maximum a posteriori). The process's variance is the likeliest
+ * in closed form. Numbers of a point that are known beside its choices (costs) are further dimensions, in which d is the square of the difference, and have a straight line each besides: a reward that falls with a
  * cost goes on falling with it where nothing has been tried yet.
  */
 import { Cholesky, Elementary, Site } from "@uninet/search-space"
+import * as Arr from "effect/Array"
+import { dot } from "./dot.ts"
 import * as Kernel from "./kernel.ts"
 
 /** A point as the process sees it: a token for every site, and what is known beside. */
@@ -52,25 +54,57 @@ const fitted = 100
 
 const square = (x: number) => x * x
 
-/** How far two points are apart in every dimension. */
-export const apart = (sites: ReadonlyArray<Site.Site>, i: number, a: Row, b: Row): number => {
-  const site = sites[i]
-  if (site === undefined) return square(a.extra[i - sites.length]! - b.extra[i - sites.length]!)
-  const [x, y] = [a.vector[i]!, b.vector[i]!]
-  return x === y ? 0 : Kernel.apart(site, x, y)
+/** A choice, or a number beside: what a point has there, and how far two of those are apart. */
+interface Dimension {
+  /** The choice's site, where it is one. */
+  readonly site: Site.Site | undefined
+  readonly of: (row: Row) => number
+  readonly apart: (x: number, y: number) => number
 }
 
-const lower = (n: number) => (n * (n - 1)) / 2
+const dimensionsOf = (sites: ReadonlyArray<Site.Site>, extra: number): ReadonlyArray<Dimension> => [
+  ...sites.map((site) => ({
+    site,
+    of: ({ vector }: Row) => Kernel.tokenOf(site, vector),
+    apart: (x: number, y: number) => Kernel.apart(site, x, y)
+  })),
+  ...Array.from({ length: extra }, (_, i) => ({
+    site: undefined,
+    of: ({ extra }: Row) => extra[i] ?? Number.NaN,
+    apart: (x: number, y: number) => square(x - y)
+  }))
+]
+
+/** Of every item with those before it. */
+const pairs = <A>(items: ReadonlyArray<A>, of: (a: A, b: A) => number): Float64Array => {
+  const out = new Float64Array((items.length * (items.length - 1)) / 2)
+  let pair = 0
+  for (const [i, a] of items.entries()) for (const b of items.slice(0, i)) out[pair++] = of(a, b)
+  return out
+}
+
+/** `column` taken `times`, and added. */
+const plus = (sum: Float64Array, column: Float64Array, times: number): Float64Array => {
+  const out = new Float64Array(sum.length)
+  for (let k = 0; k < out.length; k++) out[k] = (sum[k] ?? Number.NaN) + times * (column[k] ?? Number.NaN)
+  return out
+}
+
+/** Multiplies numbers by those that stand at some places of a table. */
+const multiply = (out: Float64Array, table: Float64Array, places: Int32Array) => {
+  for (let i = 0; i < out.length; i++) out[i] = (out[i] ?? Number.NaN) * (table[places[i] ?? 0] ?? Number.NaN)
+}
 
 /** What is known of a row beside its choices, by means and standard deviations of some rows. */
 const standard = (rows: ReadonlyArray<Row>): ((row: Row) => ReadonlyArray<number>) => {
   const n = Math.max(rows.length, 1)
   const moments = (rows[0]?.extra ?? []).map((_, i) => {
-    const mean = rows.reduce((sum, { extra }) => sum + extra[i]!, 0) / n
-    const deviation = Math.sqrt(rows.reduce((sum, { extra }) => sum + square(extra[i]! - mean), 0) / n)
+    const column = rows.map(({ extra }) => extra[i] ?? Number.NaN)
+    const mean = column.reduce((sum, x) => sum + x, 0) / n
+    const deviation = Math.sqrt(column.reduce((sum, x) => sum + square(x - mean), 0) / n)
     return { mean, deviation: deviation > 0 ? deviation : 1 }
   })
-  return ({ extra }) => moments.map(({ deviation, mean }, i) => (extra[i]! - mean) / deviation)
+  return ({ extra }) => moments.map(({ deviation, mean }, i) => ((extra[i] ?? Number.NaN) - mean) / deviation)
 }
 
 /** What the process is made with at first. */
@@ -87,27 +121,26 @@ export const fit = (
   targets: ArrayLike<number>,
   from: Fit
 ): Fit => {
-  const first = Math.max(0, rows.length - fitted)
-  const n = rows.length - first
-  const y = Float64Array.from({ length: n }, (_, i) => targets[first + i]!)
-  const dimensions = from.weights.length
+  const latest = rows.slice(-fitted)
+  const n = latest.length
+  const y = Float64Array.from(targets).slice(-fitted)
   const usual = Elementary.log(1 / (length * sites.length))
-  const distances = Array.from({ length: dimensions }, (_, d) => {
-    const out = new Float64Array(lower(n))
-    for (let i = 0; i < n; i++)
-      for (let j = 0; j < i; j++) out[lower(i) + j] = apart(sites, d, rows[first + i]!, rows[first + j]!)
-    return out
-  })
-  const lines = rows.slice(first).map(standard(rows.slice(first)))
+  const dimensions = Arr.zipWith(
+    dimensionsOf(sites, from.weights.length - sites.length),
+    from.weights,
+    ({ apart, of }, weight) => ({ weight, distances: pairs(latest.map(of), apart) })
+  )
+  const lines = latest.map(standard(latest))
+  const products = pairs(lines, dot)
   const posterior = (sum: Float64Array, weights: Float64Array, noise: number, slope: number) => {
     const factor = Cholesky.make()
-    const row = new Float64Array(n)
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < i; j++) {
-        row[j] = Elementary.exp(-sum[lower(i) + j]!)
-        if (slope > 0) row[j]! += slope * dot(lines[i]!, lines[j]!)
-      }
-      factor.append(row.subarray(0, i), 1 + slope * dot(lines[i]!, lines[i]!) + noise)
+    const kernel = new Float64Array(sum.length)
+    for (let k = 0; k < kernel.length; k++)
+      kernel[k] = Elementary.exp(-(sum[k] ?? Number.NaN)) + slope * (products[k] ?? Number.NaN)
+    let start = 0
+    for (const [i, line] of lines.entries()) {
+      factor.append(kernel.subarray(start, start + i), 1 + slope * dot(line, line) + noise)
+      start += i
     }
     const solved = y.slice()
     factor.forward([solved])
@@ -119,30 +152,27 @@ export const fit = (
   }
   let { noise, slope } = from
   let weights = from.weights
-  let sum = new Float64Array(lower(n))
-  for (const [d, column] of distances.entries())
-    for (let k = 0; k < sum.length; k++) sum[k]! += weights[d]! * column[k]!
+  let sum: Float64Array = new Float64Array(products.length)
+  for (const { distances, weight } of dimensions) sum = plus(sum, distances, weight)
   let highest = posterior(sum, weights, noise, slope)
   for (const other of noises) {
     const here = posterior(sum, weights, other, slope)
     if (here > highest) [highest, noise] = [here, other]
   }
-  for (const other of dimensions === sites.length ? [] : slopes) {
+  for (const other of weights.length === sites.length ? [] : slopes) {
     const here = posterior(sum, weights, noise, other)
     if (here > highest) [highest, slope] = [here, other]
   }
-  for (let d = 0; d < dimensions; d++) {
-    const column = distances[d]!
-    const start = weights[d]!
+  for (const [d, { distances, weight }] of dimensions.entries()) {
+    let own = weight
     for (const step of steps) {
-      const changed = weights.slice()
-      changed[d] = start * step
-      const moved = sum.slice()
-      const by = changed[d]! - weights[d]!
-      for (let k = 0; k < moved.length; k++) moved[k]! += by * column[k]!
+      const other = weight * step
+      const changed = weights.with(d, other)
+      const moved = plus(sum, distances, other - own)
       const here = posterior(moved, changed, noise, slope)
       if (here > highest) {
         highest = here
+        own = other
         weights = changed
         sum = moved
       }
@@ -167,29 +197,32 @@ export const make = (
     const line = lineOf(row)
     return 1 + slope * dot(line, line)
   }
-  const tables = sites.map((site, i) =>
-    Site.isNumeric(site)
-      ? undefined
-      : Float64Array.from({ length: square(site.count + 1) }, (_, k) => {
-          const [x, y] = [Math.floor(k / (site.count + 1)) + Site.absent, (k % (site.count + 1)) + Site.absent]
-          return x === y ? 1 : Elementary.exp(-weights[i]! * Kernel.apart(site, x, y))
-        })
+  /** Multiplies a row of the kernel by what one dimension gives a point and each of `rows`. */
+  const factors = Arr.zipWith(
+    dimensionsOf(sites, weights.length - sites.length),
+    weights,
+    ({ apart, of, site }, weight) => {
+      const between = (x: number, y: number) => Elementary.exp(-weight * apart(x, y))
+      if (site === undefined || Site.isNumeric(site)) {
+        const values = rows.map(of)
+        return (out: Float64Array, row: Row) => {
+          const x = of(row)
+          for (let j = 0; j < out.length; j++) out[j] = (out[j] ?? Number.NaN) * between(x, values[j] ?? Number.NaN)
+        }
+      }
+      // The tokens from the absent one on.
+      const tokens = Array.from({ length: site.count + 1 }, (_, i) => i + Site.absent)
+      const tables = tokens.map((x) => Float64Array.from(tokens.map((y) => between(x, y))))
+      const places = Int32Array.from(rows.map((row) => of(row) - Site.absent))
+      return (out: Float64Array, row: Row) => multiply(out, Arr.getUnsafe(tables, of(row) - Site.absent), places)
+    }
   )
   const rowOf = (row: Row, count: number) => {
     const out = new Float64Array(count).fill(1)
-    for (let i = 0; i < weights.length; i++) {
-      const table = tables[i]
-      if (table === undefined) {
-        for (let j = 0; j < count; j++) out[j]! *= Elementary.exp(-weights[i]! * apart(sites, i, row, rows[j]!))
-        continue
-      }
-      const options = sites[i]!.count + 1
-      const from = (row.vector[i]! - Site.absent) * options - Site.absent
-      for (let j = 0; j < count; j++) out[j]! *= table[from + rows[j]!.vector[i]!]!
-    }
+    for (const factor of factors) factor(out, row)
     if (slope > 0) {
       const line = lineOf(row)
-      for (let j = 0; j < count; j++) out[j]! += slope * dot(line, lines[j]!)
+      for (let j = 0; j < count; j++) out[j] = (out[j] ?? Number.NaN) + slope * dot(line, lines[j] ?? [])
     }
     return out
   }
@@ -197,48 +230,40 @@ export const make = (
   for (const [i, row] of rows.entries()) factor.append(rowOf(row, i), priorOf(row) + noise)
   const weighted = factor.solve(targets)
   const variance = dot(weighted, targets) / n
-  const meanOf = (k: Float64Array) => dot(weighted, k)
-  /** Of rows of the kernel, which are overwritten, with what the variance was beforehand. */
-  const deviationsOf = (ks: ReadonlyArray<Float64Array>, priors: ReadonlyArray<number>) => {
-    factor.forward(ks)
-    return ks.map((k, i) => Math.max(Math.sqrt(variance * Math.max(priors[i]! - dot(k, k), 0)), leastDeviation))
+  /** A row with its place among those asked for, its row of the kernel, what is expected of it, and what its variance was beforehand. */
+  const askedOf = (row: Row, place: number) => {
+    const k = rowOf(row, n)
+    return { place, k, mean: dot(weighted, k), prior: priorOf(row) }
+  }
+  /** With deviations; rows of the kernel are overwritten. */
+  const believed = (some: ReadonlyArray<ReturnType<typeof askedOf>>) => {
+    factor.forward(some.map(({ k }) => k))
+    return some.map(({ k, mean, place, prior }) => {
+      const deviation = Math.max(Math.sqrt(variance * Math.max(prior - dot(k, k), 0)), leastDeviation)
+      return { place, mean, deviation }
+    })
   }
   return {
-    expect: (asked) => asked.map((row) => meanOf(rowOf(row, n))),
-    believe: (asked) => {
-      const ks = asked.map((row) => rowOf(row, n))
-      const means = ks.map(meanOf)
-      return deviationsOf(ks, asked.map(priorOf)).map((deviation, i) => ({ mean: means[i]!, deviation }))
-    },
+    expect: (asked) => asked.map((row) => dot(weighted, rowOf(row, n))),
+    believe: (asked) => believed(asked.map(askedOf)),
     most: (asked, worth) => {
-      const ks = asked.map((row) => rowOf(row, n))
-      const means = ks.map(meanOf)
-      // No deviation is larger than the process's own: what can be worth most is known before deviations are.
-      const priors = asked.map(priorOf)
-      const bounds = means.map((mean, i) =>
-        Math.max(worth(mean, leastDeviation), worth(mean, Math.sqrt(variance * priors[i]!)))
-      )
-      const order = ks.map((_, i) => i).sort((a, b) => bounds[b]! - bounds[a]! || a - b)
+      const order = asked
+        .map((row, place) => {
+          const one = askedOf(row, place)
+          // No deviation is larger than the process's own: what can be worth most is known before deviations are.
+          const own = Math.sqrt(variance * one.prior)
+          return { ...one, bound: Math.max(worth(one.mean, leastDeviation), worth(one.mean, own)) }
+        })
+        .sort((a, b) => b.bound - a.bound)
       let [best, highest] = [-1, -Infinity]
-      for (let from = 0; from < order.length && bounds[order[from]!]! > highest; from += together) {
-        const some = order.slice(from, from + together)
-        const deviations = deviationsOf(
-          some.map((i) => ks[i]!),
-          some.map((i) => priors[i]!)
-        )
-        for (const [place, deviation] of deviations.entries()) {
-          const i = some[place]!
-          const here = worth(means[i]!, deviation)
-          if (here > highest) [best, highest] = [i, here]
+      for (const some of Arr.chunksOf(order, together)) {
+        if (!(some[0].bound > highest)) break
+        for (const { deviation, mean, place } of believed(some)) {
+          const here = worth(mean, deviation)
+          if (here > highest) [best, highest] = [place, here]
         }
       }
       return best
     }
   }
-}
-
-const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
 }
