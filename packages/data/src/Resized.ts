@@ -50,26 +50,29 @@ const resize = (planes: Float32Array, count: number, from: Size, to: Size): Floa
   const out = new Float32Array(count * to.height * to.width)
   const across = new Float32Array(from.height * to.width)
   const [columns, rows] = [taps(from.width, to.width), taps(from.height, to.height)]
+  let written = 0
   for (let plane = 0; plane < count; plane++) {
     const source = plane * from.height * from.width
     let [least, most] = [Infinity, -Infinity]
+    let between = 0
     for (let y = 0; y < from.height; y++)
-      for (let x = 0; x < to.width; x++) {
-        const { first, weights } = columns[x]!
+      for (const { first, weights } of columns) {
+        const start = source + y * from.width + first
         let sum = 0
-        for (let k = 0; k < weights.length; k++) sum += planes[source + y * from.width + first + k]! * weights[k]!
-        across[y * to.width + x] = sum
+        for (let k = 0; k < weights.length; k++) sum += (planes[start + k] ?? Number.NaN) * (weights[k] ?? Number.NaN)
+        across[between++] = sum
       }
     for (let i = source; i < source + from.height * from.width; i++) {
-      least = Math.min(least, planes[i]!)
-      most = Math.max(most, planes[i]!)
+      const value = planes[i] ?? Number.NaN
+      least = Math.min(least, value)
+      most = Math.max(most, value)
     }
-    for (let y = 0; y < to.height; y++)
+    for (const { first, weights } of rows)
       for (let x = 0; x < to.width; x++) {
-        const { first, weights } = rows[y]!
         let sum = 0
-        for (let k = 0; k < weights.length; k++) sum += across[(first + k) * to.width + x]! * weights[k]!
-        out[(plane * to.height + y) * to.width + x] = Math.min(most, Math.max(least, sum))
+        for (let k = 0; k < weights.length; k++)
+          sum += (across[(first + k) * to.width + x] ?? Number.NaN) * (weights[k] ?? Number.NaN)
+        out[written++] = Math.min(most, Math.max(least, sum))
       }
   }
   return out
