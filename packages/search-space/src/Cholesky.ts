@@ -42,19 +42,19 @@ export const make = (): Cholesky => {
     let d = 0
     let j = 0
     for (; j + 3 < length; j += 4) {
-      a += data[from + j]! * k[j]!
-      b += data[from + j + 1]! * k[j + 1]!
-      c += data[from + j + 2]! * k[j + 2]!
-      d += data[from + j + 3]! * k[j + 3]!
+      a += (data[from + j] ?? Number.NaN) * (k[j] ?? Number.NaN)
+      b += (data[from + j + 1] ?? Number.NaN) * (k[j + 1] ?? Number.NaN)
+      c += (data[from + j + 2] ?? Number.NaN) * (k[j + 2] ?? Number.NaN)
+      d += (data[from + j + 3] ?? Number.NaN) * (k[j + 3] ?? Number.NaN)
     }
-    for (; j < length; j++) a += data[from + j]! * k[j]!
+    for (; j < length; j++) a += (data[from + j] ?? Number.NaN) * (k[j] ?? Number.NaN)
     return a + b + (c + d)
   }
   const forward = (ks: ReadonlyArray<Float64Array>) => {
     for (let i = 0; i < n; i++) {
       const from = start(i)
-      const pivot = data[from + i]!
-      for (const k of ks) if (i < k.length) k[i] = (k[i]! - dot(from, k, i)) / pivot
+      const pivot = data[from + i] ?? Number.NaN
+      for (const k of ks) if (i < k.length) k[i] = ((k[i] ?? Number.NaN) - dot(from, k, i)) / pivot
     }
   }
   return {
@@ -66,13 +66,10 @@ export const make = (): Cholesky => {
         larger.set(data)
         data = larger
       }
-      const solved = Float64Array.from({ length: n }, (_, i) => row[i]!)
+      const solved = Float64Array.from({ length: n }, (_, i) => row[i] ?? Number.NaN)
       forward([solved])
-      let rest = diagonal
-      for (let i = 0; i < n; i++) {
-        data[from + i] = solved[i]!
-        rest -= solved[i]! * solved[i]!
-      }
+      data.set(solved, from)
+      const rest = solved.reduce((rest, x) => rest - x * x, diagonal)
       data[from + n] = Math.sqrt(Math.max(rest, 1e-10))
       n++
     },
@@ -84,15 +81,16 @@ export const make = (): Cholesky => {
       forward([x])
       for (let i = x.length - 1; i >= 0; i--) {
         const from = start(i)
-        const here = (x[i] = x[i]! / data[from + i]!)
-        for (let j = 0; j < i; j++) x[j]! -= data[from + j]! * here
+        const here = (x[i] ?? Number.NaN) / (data[from + i] ?? Number.NaN)
+        x[i] = here
+        for (let j = 0; j < i; j++) x[j] = (x[j] ?? Number.NaN) - (data[from + j] ?? Number.NaN) * here
       }
       return x
     },
     forward,
     halfLogDeterminant: () => {
       let sum = 0
-      for (let i = 0; i < n; i++) sum += Elementary.log(data[start(i) + i]!)
+      for (let i = 0; i < n; i++) sum += Elementary.log(data[start(i) + i] ?? Number.NaN)
       return sum
     }
   }
