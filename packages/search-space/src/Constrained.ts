@@ -16,6 +16,7 @@
  * rejection sampling from `Space.sample` gives. (The dynamic programme draws from a slightly larger set with equal
  * chances and rejects what is outside; its counts are doubles, so chances are equal to about one part in 10¹⁵.)
  */
+import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -243,9 +244,9 @@ const worked = <A>(
     }
     return { solver }
   } catch (cause) {
-    const constraint = cause instanceof ChainFault ? chained[cause.constraint] : chained[0]
+    const constraint = Arr.getUnsafe(chained, cause instanceof ChainFault ? cause.constraint : 0)
     const why = said(cause instanceof ChainFault ? cause.cause : cause)
-    return wrong(space, constraint ?? chained[0]!, points[0] ?? seed(space), Number.NaN, why)
+    return wrong(space, constraint, points[0] ?? seed(space), Number.NaN, why)
   }
 }
 
@@ -284,10 +285,8 @@ const mismatchAt = <A>(
   point: Vector
 ): Wrong<A> | undefined => {
   const value = space.root.decode(point)
-  const costs = solver.costs(point)
-  for (const [k, constraint] of chained.entries()) {
+  for (const [constraint, { cost, size }] of Arr.zip(chained, solver.costs(point))) {
     const of = Constraint.amount(value)(constraint)
-    const { cost, size } = costs[k]!
     if (!agree(cost, of, size)) return wrong(space, constraint, point, cost)
   }
   return undefined
@@ -462,7 +461,7 @@ const draw = <A>(constrained: Constrained<A>, prng: Prng.Prng): Result.Result<Ve
   const { constraints, engine, space } = constrained
   const vector = blank(space)
   if (engine._tag === "Enumerated") {
-    space.root.unrank(engine.feasible[prng.nextInt(engine.feasible.length)]!, vector)
+    space.root.unrank(Arr.getUnsafe(engine.feasible, prng.nextInt(engine.feasible.length)), vector)
     return Result.succeed(vector)
   }
   for (let attempt = 0; attempt < engine.attempts; attempt++) {
@@ -487,13 +486,14 @@ const climb = <A>({ constraints, space }: Constrained<A>, prng: Prng.Prng): Vect
   const excessAt = (point: Vector) => excessOf(constraints, space.root.decode(point)) ?? Infinity
   let best = seed(space)
   let excess = excessAt(best)
-  for (let start = 0; start < 4 && excess > 0; start++) {
+  // where nothing is chosen there is no other point
+  for (let start = 0; start < 4 && excess > 0 && space.sites.length > 0; start++) {
     const current = blank(space)
     space.root.sample(prng, current)
     let here = excessAt(current)
     for (let failures = 0; failures < 4 * space.sites.length + 64 && here > 0; failures++) {
       const other = current.slice()
-      const site = space.sites[prng.nextInt(space.sites.length)]!
+      const site = Arr.getUnsafe(space.sites, prng.nextInt(space.sites.length))
       if (other[site.index] === absent) continue
       other[site.index] = prng.nextInt(site.count)
       repair(space.sites, other)
@@ -649,8 +649,11 @@ const place = (space: Space.Space<unknown>, tokens: Space.Tokens): Vector => {
   const vector = blank(space)
   let position = 0
   for (const site of space.sites) {
-    if (position === tokens.length) break
-    if (exists(site, vector)) vector[site.index] = tokens[position++]!
+    const token = tokens[position]
+    if (token === undefined) break
+    if (!exists(site, vector)) continue
+    vector[site.index] = token
+    position++
   }
   return vector
 }

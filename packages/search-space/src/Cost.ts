@@ -56,7 +56,10 @@ export const make = <A, K extends string>(of: (value: A) => Costs<K>): Cost<A, K
  *   of: (row) => ({ weights: row.reduce((sum, width, i) => sum + width * (row[i - 1] ?? 8), 0) }),
  *   chain: {
  *     start: () => ({ costs: { weights: 0 }, exit: 8 }),
- *     part: (row, i, entry) => ({ costs: { weights: row[i]! * Number(entry) }, exit: row[i]! }),
+ *     part: (row, i, entry) => {
+ *       const width = row[i] ?? 0
+ *       return { costs: { weights: width * Number(entry) }, exit: width }
+ *     },
  *     end: () => ({ weights: 0 })
  *   }
  * }

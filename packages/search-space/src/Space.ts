@@ -31,6 +31,7 @@
  * console.log(Space.jsonSchema(space), Result.getOrThrow(Space.encodeJson(a)(space)))
  * ```
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pipeable from "effect/Pipeable"
@@ -243,7 +244,7 @@ const walk = (
   for (const site of space.sites) {
     if (!exists(site, out)) continue
     if (position === tokens.length) return Result.succeed({ vector: out, site })
-    const token = tokens[position]!
+    const token = tokens[position] ?? Number.NaN
     if (!(Number.isInteger(token) && token >= 0 && token < site.count)) {
       const problem = `${token} is not one of its ${site.count} options (0 to ${site.count - 1})`
       return Result.fail(new InvalidTokens({ position, path: site.path, problem }))
@@ -355,7 +356,7 @@ export const neighbours =
       const seen = new Set([v.join()])
       const out: Array<A> = []
       for (const site of space.sites) {
-        const token = v[site.index]!
+        const token = v[site.index] ?? absent
         if (token === absent) continue
         for (const instead of nearby(site, token)) {
           const neighbour = changed(space, v, site.index, instead)
@@ -380,18 +381,18 @@ export const mutate =
       const open: Array<readonly [site: number, token: number]> = []
       const sites = space.sites.filter((site) => v[site.index] !== absent && site.count > 1)
       for (let attempt = 0; sites.length > 0 && attempt < 64; attempt++) {
-        const site = sites[prng.nextInt(sites.length)]!
-        const mutant = changed(space, v, site.index, another(site, v[site.index]!, prng))
+        const site = Arr.getUnsafe(sites, prng.nextInt(sites.length))
+        const mutant = changed(space, v, site.index, another(site, v[site.index] ?? absent, prng))
         if (!same(mutant, v)) return space.root.decode(mutant)
       }
       // nearly every change gives the same value: look at them all
       for (const site of sites) {
-        for (const token of nearby(site, v[site.index]!)) {
+        for (const token of nearby(site, v[site.index] ?? absent)) {
           if (!same(changed(space, v, site.index, token), v)) open.push([site.index, token])
         }
       }
       if (open.length === 0) return space.root.decode(v)
-      const [site, token] = open[prng.nextInt(open.length)]!
+      const [site, token] = Arr.getUnsafe(open, prng.nextInt(open.length))
       return space.root.decode(changed(space, v, site, token))
     })
 
@@ -407,7 +408,7 @@ export const crossover =
         const child = blank(space)
         for (const site of space.sites) {
           if (!exists(site, child)) continue
-          const [x, y] = [a[site.index]!, b[site.index]!]
+          const [x, y] = [a[site.index] ?? absent, b[site.index] ?? absent]
           child[site.index] =
             x === absent ? (y === absent ? site.seed : y) : y === absent || prng.nextInt(2) === 0 ? x : y
         }
@@ -425,7 +426,7 @@ export const distance =
   (space: Space<A>): Result.Result<number, NotInSpace> =>
     Result.flatMap(encodeVector(one)(space), (a) =>
       Result.map(encodeVector(other)(space), (b) =>
-        space.sites.reduce((sum, site) => sum + apart(site, a[site.index]!, b[site.index]!), 0)
+        space.sites.reduce((sum, site) => sum + apart(site, a[site.index] ?? absent, b[site.index] ?? absent), 0)
       )
     )
 
@@ -558,7 +559,10 @@ export const printValue =
   (space: Space<A>): Result.Result<string, NotInSpace> =>
     Result.map(encodeVector(value)(space), (v) =>
       space.sites
-        .flatMap((site) => (v[site.index] === absent ? [] : [`${showPath(site.path)} = ${site.label(v[site.index]!)}`]))
+        .flatMap((site) => {
+          const token = v[site.index] ?? absent
+          return token === absent ? [] : [`${showPath(site.path)} = ${site.label(token)}`]
+        })
         .join("\n")
     )
 

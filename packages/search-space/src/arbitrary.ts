@@ -119,7 +119,7 @@ function* nearer(sites: ReadonlyArray<Site>, vector: Vector, seed: Vector): Gene
   for (const site of off) yield moved(site, site.seed)
   for (const site of off) {
     if (site.kind === "categorical") continue
-    const token = vector[site.index]!
+    const token = vector[site.index] ?? absent
     if (isNumeric(site)) {
       for (let left = Math.trunc((site.seed - token) / 2); left !== 0; left = Math.trunc(left / 2))
         yield moved(site, token + left)
@@ -137,7 +137,7 @@ function* nearer(sites: ReadonlyArray<Site>, vector: Vector, seed: Vector): Gene
 const distance = (sites: ReadonlyArray<Site>, vector: Vector): number => {
   let sum = 0
   for (const { count, index, kind, seed } of sites) {
-    const token = vector[index]!
+    const token = vector[index] ?? absent
     if (token === absent || token === seed) continue
     sum += 1 + (kind === "categorical" ? 0 : Math.abs(token - seed) / count)
   }

@@ -199,6 +199,13 @@ describe("a cost that cannot be told", () => {
     assert.isTrue(Constrained.isFeasible<Row>([9, 0, 0, 0, 0, 0])(within))
   })
 
+  it("that no point meets is told of a space without a choice as well", () => {
+    const deep = Constraint.bound("depth", (depth: number) => depth, { min: 4 })
+    const within = get(Constrained.make(made(Choice.constant(3)), [deep], { attempts: 1, enumerate: 0 }))
+    const drawn = Constrained.sampleWithin(Prng.fromSeed(1))(within)
+    assert.isTrue(Result.isFailure(drawn) && drawn.failure._tag === "Infeasible")
+  })
+
   it("a range that throws bars nothing", () => {
     const within = get(
       Constrained.make(digits, [Constraint.bound("sum", (row: Row) => row[0]!, { max: 3, range: throwing })], {

@@ -76,9 +76,8 @@ export const addSite = (
 
 /** Draws the continuous choices anew of a point that ranks have given. */
 export const scatter = (prng: Prng, sites: ReadonlyArray<Site>, first: number, end: number, vector: Vector): void => {
-  for (let i = first; i < end; i++) {
-    const site = sites[i]!
-    if (site.kind === "continuous" && vector[i] !== absent) vector[i] = prng.nextInt(site.count)
+  for (const { count, index, kind } of sites.slice(first, end)) {
+    if (kind === "continuous" && vector[index] !== absent) vector[index] = prng.nextInt(count)
   }
 }
 

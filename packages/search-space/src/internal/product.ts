@@ -1,7 +1,9 @@
 /** The nodes of products: tuples and repetitions. */
+import * as Arr from "effect/Array"
 import * as Schema from "effect/Schema"
 import type { Choice } from "../Choice.ts"
 import type { Prng } from "../Prng.ts"
+import { absent } from "../Site.ts"
 import {
   clear,
   emptyNode,
@@ -32,12 +34,10 @@ export const product = (parts: ReadonlyArray<Node<unknown>>, first: number, end:
   },
   rank: (vector: Vector) => parts.reduce((rank, part) => rank * part.distinct + part.rank(vector), 0n),
   unrank: (rank: bigint, vector: Vector) => {
-    let rest = rank
-    for (let i = parts.length - 1; i >= 0; i--) {
-      const part = parts[i]!
+    parts.reduceRight((rest, part) => {
       part.unrank(rest % part.distinct, vector)
-      rest /= part.distinct
-    }
+      return rest / part.distinct
+    }, rank)
   }
 })
 
@@ -50,8 +50,8 @@ const encodeItems = (
   expected: string
 ) => {
   if (!Array.isArray(input) || input.length !== parts.length) return notInSpace(path, input, expected)
-  for (let i = 0; i < parts.length; i++) {
-    const fault = parts[i]!.encode(input[i], vector, [...path, i])
+  for (const [i, part] of parts.entries()) {
+    const fault = part.encode(input[i], vector, [...path, i])
     if (fault !== undefined) return fault
   }
   return undefined
@@ -100,8 +100,8 @@ export const repeat =
       return emptyNode(context, Schema.Array(Schema.Never))
     }
     const first = context.sites.length
-    const length = min === max ? undefined : integer(range)(context, { ...place, path: [...place.path, "length"] })
-    const lengthSite = length?.leaf
+    const lengthSite =
+      min === max ? undefined : integer(range)(context, { ...place, path: [...place.path, "length"] }).leaf
     const parts: Array<Node<A>> = []
     for (let i = 0; i < max; i++) {
       const conditions =
@@ -136,7 +136,8 @@ export const repeat =
     const distinct = prefixes.reduce((n, p) => n + p.distinct, 0n)
     const infinite = parts.some((part) => part.infinite)
     const at = lengthSite.index
-    const current = (vector: Vector) => prefixes[vector[at]!]!
+    const tokenOf = (vector: Vector) => vector[at] ?? absent
+    const current = (vector: Vector) => Arr.getUnsafe(prefixes, tokenOf(vector))
     const clearAfter = (n: number, vector: Vector) => clear(vector, parts[n]?.first ?? end, end)
     const unrank = (rank: bigint, vector: Vector) => {
       let rest = rank
@@ -160,17 +161,15 @@ export const repeat =
         if (infinite) scatter(prng, context.sites, first, end, vector)
       },
       canonicalise: (vector) => current(vector).canonicalise(vector),
-      decode: (vector) => parts.slice(0, min + vector[at]!).map((part) => part.decode(vector)),
+      decode: (vector) => parts.slice(0, min + tokenOf(vector)).map((part) => part.decode(vector)),
       encode: (input, vector, path) => {
         if (!Array.isArray(input) || input.length < min || input.length > max) return notInSpace(path, input, expected)
         vector[at] = input.length - min
         clearAfter(input.length, vector)
         return encodeItems(parts.slice(0, input.length), input, vector, path, expected)
       },
-      rank: (vector) => {
-        const k = vector[at]!
-        return prefixes.slice(0, k).reduce((n, p) => n + p.distinct, 0n) + current(vector).rank(vector)
-      },
+      rank: (vector) =>
+        prefixes.slice(0, tokenOf(vector)).reduce((n, p) => n + p.distinct, 0n) + current(vector).rank(vector),
       unrank,
       schema,
       meaning: () => repeated(parts[0], max),

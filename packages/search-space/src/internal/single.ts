@@ -1,11 +1,27 @@
 /** The nodes of single choices, and of constants. */
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type { Literal, Site } from "../Site.ts"
+import { absent, type Literal, type Site } from "../Site.ts"
 import * as Grid from "./grid.ts"
-import { addSite, emptyNode, notInSpace, report, showLiteral, type Build, type Context, type Node } from "./node.ts"
+import {
+  addSite,
+  emptyNode,
+  notInSpace,
+  report,
+  showLiteral,
+  type Build,
+  type Context,
+  type Node,
+  type Place
+} from "./node.ts"
 
-/** A node whose sites are one site: shared by the single choices. */
+/** A node whose sites are one site. */
+interface Leaf<A> extends Node<A> {
+  readonly leaf: Site
+}
+
+/** What the single choices share. */
 const leafNode = <A extends Literal>(
   site: Site,
   value: (token: number) => A,
@@ -15,7 +31,7 @@ const leafNode = <A extends Literal>(
     readonly schema: Schema.Codec<A, unknown>
     readonly print: string
   }
-): Node<A> => {
+): Leaf<A> => {
   const at = site.index
   const infinite = site.kind === "continuous"
   return {
@@ -27,7 +43,7 @@ const leafNode = <A extends Literal>(
     sample: (prng, vector) => {
       vector[at] = prng.nextInt(site.count)
     },
-    decode: (vector) => value(vector[at]!),
+    decode: (vector) => value(vector[at] ?? absent),
     encode: (input, vector, path) => {
       const token = tokenOf(input)
       if (token === undefined) return notInSpace(path, input, options.expected)
@@ -35,7 +51,7 @@ const leafNode = <A extends Literal>(
       return undefined
     },
     canonicalise: () => {},
-    rank: (vector) => (infinite ? 0n : BigInt(vector[at]!)),
+    rank: (vector) => (infinite ? 0n : BigInt(vector[at] ?? absent)),
     unrank: (rank, vector) => {
       vector[at] = infinite ? site.seed : Number(rank)
     },
@@ -51,13 +67,13 @@ export const oneOf =
     kind: "categorical" | "ordered",
     given: ReadonlyArray<L>,
     settings: { readonly seed?: L } | undefined
-  ): Build<L> =>
-  (context, place) => {
+  ) =>
+  (context: Context, place: Place): Leaf<L> => {
     const tokens = new Map<unknown, number>(given.map((option, token) => [option, token]))
+    const twice = given.find((option, token) => tokens.get(option) !== token)
     if (given.length === 0) {
       report(context, place.path, "the choice has no option", "Give it at least one")
-    } else if (tokens.size !== given.length) {
-      const twice = given.find((option, token) => given.indexOf(option) !== token)!
+    } else if (twice !== undefined) {
       report(context, place.path, `the option ${showLiteral(twice)} is there twice`, "Give every option once")
     }
     for (const option of given) {
@@ -73,7 +89,7 @@ export const oneOf =
       } else seed = token
     }
     const options = [...given]
-    const value = (token: number): L => options[token]!
+    const value = (token: number): L => Arr.getUnsafe(options, token)
     const site = addSite(context, place, { kind, count: options.length, seed, value })
     const list = options.map(showLiteral).join(" | ")
     return leafNode(site, value, (input) => tokens.get(input), {
@@ -98,13 +114,8 @@ const literals = <L extends Literal>(options: ReadonlyArray<L>): Schema.Codec<L,
 }
 
 export const integer =
-  (range: {
-    readonly min: number
-    readonly max: number
-    readonly step?: number
-    readonly seed?: number
-  }): Build<number> =>
-  (context, place) => {
+  (range: { readonly min: number; readonly max: number; readonly step?: number; readonly seed?: number }) =>
+  (context: Context, place: Place): Leaf<number> => {
     const { max, min, step = 1 } = range
     const seedValue = range.seed ?? min
     const whole = [min, max, step].every(Number.isSafeInteger) && step >= 1
