@@ -1,4 +1,5 @@
 /** The nodes of choices seen as values of another type. */
+import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Choice, Mapping } from "../Choice.ts"
@@ -26,10 +27,9 @@ export const map =
     const problems: Context["problems"] = []
     const inner = choice.build({ sites: context.sites, problems }, { path: [], conditions: place.conditions })
     for (const problem of problems) context.problems.push({ ...problem, path: locate(problem.path) })
-    for (let i = inner.first; i < inner.end; i++) {
-      const site = context.sites[i]!
+    for (const site of context.sites.slice(inner.first, inner.end)) {
       const path = locate(site.path)
-      context.sites[i] = { ...site, path, name: showPath(path) }
+      context.sites[site.index] = { ...site, path, name: showPath(path) }
     }
     const check = Schema.decodeUnknownResult(Schema.toType(mapping.schema))
     return {
@@ -137,37 +137,33 @@ export const quotient =
     const table = new Int32Array(cells).fill(-1)
     const cell = (vector: Vector) => {
       let index = 0
-      for (const site of sites) index = index * (site.count + 1) + vector[site.index]! + 1
+      for (const site of sites) index = index * (site.count + 1) + (vector[site.index] ?? absent) + 1
       return index
     }
-    const seeds = sites.map((site) => site.seed)
     const fromSeed = (vector: Vector) =>
-      sites.reduce((sum, site, k) => {
-        const token = vector[site.index]!
-        if (token === seeds[k] || token === absent) return sum
-        return sum + 1 + (site.kind === "categorical" ? 0 : Math.abs(token - seeds[k]!) / site.count)
+      sites.reduce((sum, { count, index, kind, seed }) => {
+        const token = vector[index] ?? absent
+        if (token === seed || token === absent) return sum
+        return sum + 1 + (kind === "categorical" ? 0 : Math.abs(token - seed) / count)
       }, 0)
     const classOf = new Map<string, number>()
-    const values: Array<B> = []
-    const tokens: Array<Vector> = []
-    const distances: Array<number> = []
+    // every class with those of its tokens that are nearest to the seed point
+    const classes: Array<{ readonly value: B; tokens: Vector; distance: number }> = []
     try {
       for (const vector of assignments(context.sites, first, end)) {
         const value = canonical(mapping.to(inner.decode(vector)))
         const key = stableStringify(value)
         const distance = fromSeed(vector)
-        const known = classOf.get(key)
-        const id = known ?? values.length
+        const id = classOf.get(key) ?? classes.length
+        const known = classes[id]
         if (known === undefined) {
           classOf.set(key, id)
           deepFreeze(value)
           if (isRecord(value)) remember(value, key)
-          values.push(value)
-          tokens.push(vector.slice(first, end))
-          distances.push(distance)
-        } else if (distance < distances[id]!) {
-          tokens[id] = vector.slice(first, end)
-          distances[id] = distance
+          classes.push({ value, tokens: vector.slice(first, end), distance })
+        } else if (distance < known.distance) {
+          known.tokens = vector.slice(first, end)
+          known.distance = distance
         }
         table[cell(vector)] = id
       }
@@ -181,6 +177,10 @@ export const quotient =
       return emptyNode(context, mapping.schema)
     }
     // values come from the table, so most of those asked for are the very same objects
+    const values = classes.map(({ value }) => value)
+    const width = end - first
+    const tokens = new Int32Array(classes.length * width)
+    for (const [id, each] of classes.entries()) tokens.set(each.tokens, id * width)
     const known = new WeakMap<object, number>()
     values.forEach((value, id) => {
       if (typeof value === "object" && value !== null) known.set(value, id)
@@ -193,10 +193,9 @@ export const quotient =
     }
     const write = (id: number, vector: Vector) => {
       // few tokens: a loop is faster than `set`
-      const from = tokens[id]!
-      for (let i = 0; i < from.length; i++) vector[first + i] = from[i]!
+      for (let i = 0; i < width; i++) vector[first + i] = tokens[id * width + i] ?? absent
     }
-    const read = (vector: Vector) => table[cell(vector)]!
+    const read = (vector: Vector) => table[cell(vector)] ?? absent
     return {
       first,
       end,
@@ -204,7 +203,7 @@ export const quotient =
       distinct: BigInt(values.length),
       infinite: false,
       sample: (prng, vector) => write(prng.nextInt(values.length), vector),
-      decode: (vector) => values[read(vector)]!,
+      decode: (vector) => Arr.getUnsafe(values, read(vector)),
       encode: (input, vector, path) => {
         const id = lookUp(input)
         if (id !== undefined) {

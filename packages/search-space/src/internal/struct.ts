@@ -1,4 +1,5 @@
 /** The nodes of records: fields, fields that exist only under others, and variants. */
+import * as Arr from "effect/Array"
 import * as Schema from "effect/Schema"
 import type { Choice, Fields, StructValue, VariantsValue, When } from "../Choice.ts"
 import type { Prng } from "../Prng.ts"
@@ -23,39 +24,43 @@ import { isRecord } from "./stable.ts"
 
 const isWhen = (field: Choice<unknown> | When<unknown>): field is When<unknown> => "choice" in field
 
-/** A field of a struct, placed: its node, and what it depends on (positions in the struct's list of fields, and tokens). */
+/** A field of a struct, placed: after those that it depends on. */
 interface Field {
   readonly key: string
+  /** Among the fields in that order. */
+  readonly position: number
   readonly node: Node<unknown>
-  readonly needs: ReadonlyArray<{ readonly field: number; readonly options: ReadonlySet<number> }>
+  /** It exists where all of these fields do and have one of these tokens. */
+  readonly needs: ReadonlyArray<{ readonly field: Field; readonly options: ReadonlySet<number> }>
   readonly when: string
 }
+
+/** Whether a field exists, given the tokens of those before it. */
+const isHere = ({ needs }: Field, vector: Vector): boolean =>
+  needs.every(({ field, options }) => options.has(vector[field.node.first] ?? absent))
 
 export const struct =
   <const F extends Fields>(declared: F) =>
   (context: Context, place: Place): Node<StructValue<F>> & { readonly fields: Schema.Struct.Fields } => {
     const first = context.sites.length
-    const fields: Array<Field> = []
-    const positions = new Map<string, number>()
-    for (const key of dependencyOrder(declared, context, place)) {
-      const field = declared[key]!
+    const placed = new Map<string, Field>()
+    for (const [key, field] of dependencyOrder(declared, context, place)) {
       const needs: Array<Field["needs"][number]> = []
       const conditions: Array<Condition> = [...place.conditions]
       let when = ""
       if (isWhen(field)) {
         for (const [parent, values] of Object.entries(field.conditions)) {
-          const position = positions.get(parent)
-          const site = position === undefined ? undefined : fields[position]!.node.leaf
-          if (position === undefined || site === undefined) {
-            // a parent that is missing or in a cycle has been reported by dependencyOrder
-            if (position !== undefined) {
-              report(
-                context,
-                [...place.path, key],
-                `it is conditional on "${parent}", which is not a single choice`,
-                "Refer to a categorical, ordered or integer field"
-              )
-            }
+          const other = placed.get(parent)
+          // a parent that is missing or in a cycle has been reported by dependencyOrder
+          if (other === undefined) continue
+          const site = other.node.leaf
+          if (site === undefined) {
+            report(
+              context,
+              [...place.path, key],
+              `it is conditional on "${parent}", which is not a single choice`,
+              "Refer to a categorical, ordered or integer field"
+            )
             continue
           }
           if (site.kind === "continuous") {
@@ -87,7 +92,7 @@ export const struct =
               "List a value, or leave the field out"
             )
           }
-          needs.push({ field: position, options: tokens })
+          needs.push({ field: other, options: tokens })
           conditions.push(...site.conditions.filter((c) => !conditions.includes(c)), {
             site: site.index,
             options: tokens
@@ -97,47 +102,32 @@ export const struct =
       }
       const choice = isWhen(field) ? field.choice : field
       const node = choice.build(context, { path: [...place.path, key], conditions })
-      positions.set(key, fields.length)
-      fields.push({ key, node, needs, when })
+      placed.set(key, { key, position: placed.size, node, needs, when })
     }
+    const fields = [...placed.values()]
     const end = context.sites.length
     // values and prints keep the order in which the fields were written
-    const written = Object.keys(declared).flatMap((key) => {
-      const position = positions.get(key)
-      return position === undefined ? [] : [{ ...fields[position]!, position }]
-    })
+    const written = Object.keys(declared).flatMap((key) => placed.get(key) ?? [])
     const conditional = fields.some((field) => field.needs.length > 0)
-    const isActive = (vector: Vector) => {
-      const active: Array<boolean> = []
-      for (const { needs } of fields) {
-        active.push(needs.every((n) => active[n.field]! && n.options.has(vector[fields[n.field]!.node.first]!)))
-      }
-      return active
-    }
     const decode = (vector: Vector) => {
-      const active = conditional ? isActive(vector) : undefined
       const out: Record<string, unknown> = {}
-      for (const { key, node, position } of written) {
-        if (active === undefined || active[position]!) out[key] = node.decode(vector)
-      }
+      for (const field of written) if (isHere(field, vector)) out[field.key] = field.node.decode(vector)
       return out
     }
     const encode = (input: unknown, vector: Vector, path: Path) => {
       if (!isRecord(input) || Array.isArray(input))
         return notInSpace(path, input, `a record of ${written.map((f) => f.key).join(", ")}`)
       clear(vector, first, end)
-      const active: Array<boolean> = []
-      for (const { key, needs, node, when } of fields) {
-        const here = needs.every((n) => active[n.field]! && n.options.has(vector[fields[n.field]!.node.first]!))
-        active.push(here)
-        if (here) {
+      for (const field of fields) {
+        const { key, node, when } = field
+        if (isHere(field, vector)) {
           const fault = node.encode(input[key], vector, [...path, key])
           if (fault !== undefined) return fault
         } else if (input[key] !== undefined) {
           return notInSpace([...path, key], input[key], `nothing (the field exists only where ${when})`)
         }
       }
-      const extra = Object.keys(input).find((key) => !positions.has(key))
+      const extra = Object.keys(input).find((key) => !placed.has(key))
       return extra === undefined ? undefined : notInSpace([...path, extra], input[extra], "no such field")
     }
     const schemaFields: Record<
@@ -154,9 +144,9 @@ export const struct =
     return {
       ...counting,
       factor: (key) => {
-        const position = positions.get(String(key))
-        if (position === undefined || fields[position]!.needs.length > 0) return undefined
-        return fields.some(({ needs }) => needs.some(({ field }) => field === position)) ? undefined : nodes[position]
+        const field = placed.get(String(key))
+        if (field === undefined || field.needs.length > 0) return undefined
+        return fields.some(({ needs }) => needs.some((n) => n.field === field)) ? undefined : field.node
       },
       meaning: () => {
         const all = meanings(written.map(({ node }) => node))
@@ -183,55 +173,63 @@ const tokenOfValue = (site: Site, value: Literal): number | undefined => {
   return undefined
 }
 
-/** The keys such that a field comes after those its condition names; reports names that do not exist and cycles. */
-const dependencyOrder = (declared: Fields, context: Context, place: Place): ReadonlyArray<string> => {
-  const keys = Object.keys(declared)
+/** The fields such that each comes after those its condition names; reports names that do not exist and cycles. */
+const dependencyOrder = (
+  declared: Fields,
+  context: Context,
+  place: Place
+): ReadonlyArray<readonly [key: string, field: Fields[string]]> => {
+  const fields = Object.entries(declared)
   const parentsOf = (key: string): ReadonlyArray<string> => {
-    const field = declared[key]!
-    return isWhen(field) ? Object.keys(field.conditions) : []
+    const field = declared[key]
+    return field !== undefined && isWhen(field) ? Object.keys(field.conditions) : []
   }
-  for (const key of keys) {
+  for (const [key] of fields) {
     for (const parent of parentsOf(key)) {
       if (!Object.hasOwn(declared, parent)) {
         report(
           context,
           [...place.path, key],
           `it is conditional on "${parent}", which is no field here`,
-          `Name one of ${keys.map((k) => `"${k}"`).join(", ")}`
+          `Name one of ${fields.map(([name]) => `"${name}"`).join(", ")}`
         )
       }
     }
   }
-  const order: Array<string> = []
-  let waiting = keys
-  while (waiting.length > 0) {
-    const ready = waiting.filter((key) => parentsOf(key).every((p) => order.includes(p) || !Object.hasOwn(declared, p)))
-    const next = ready[0]
+  const order: Array<readonly [string, Fields[string]]> = []
+  let waiting = fields
+  const waitsFor = (key: string) => parentsOf(key).filter((parent) => waiting.some(([other]) => other === parent))
+  for (;;) {
+    const [first] = waiting
+    if (first === undefined) return order
+    const next = waiting.find(([key]) => waitsFor(key).length === 0)
     if (next === undefined) {
-      const cycle = findCycle(waiting[0]!, (key) => parentsOf(key).filter((p) => waiting.includes(p)))
+      const cycle = findCycle(first[0], waitsFor)
       report(
         context,
-        [...place.path, cycle[0]!],
-        `its condition is cyclic: ${[...cycle, cycle[0]!].join(" needs ")}`,
+        [...place.path, cycle[0]],
+        `its condition is cyclic: ${[...cycle, cycle[0]].join(" needs ")}`,
         "Let one of these fields exist unconditionally"
       )
       return order
     }
     order.push(next)
-    waiting = waiting.filter((key) => key !== next)
+    waiting = waiting.filter((field) => field !== next)
   }
-  return order
 }
 
 /** Follows the first parent from field to field until one comes again; every waiting field has a waiting parent. */
-const findCycle = (start: string, parents: (key: string) => ReadonlyArray<string>): ReadonlyArray<string> => {
+const findCycle = (
+  start: string,
+  parents: (key: string) => ReadonlyArray<string>
+): Arr.NonEmptyReadonlyArray<string> => {
   const seen: Array<string> = []
   let key = start
   while (!seen.includes(key)) {
     seen.push(key)
     key = parents(key)[0] ?? start
   }
-  return seen.slice(seen.indexOf(key))
+  return [key, ...seen.slice(seen.indexOf(key) + 1)]
 }
 
 /** Options that no condition tells apart, in order. */
@@ -256,7 +254,7 @@ const classesOf = (count: number, tests: ReadonlyArray<ReadonlySet<number>>): Re
   const classes = [...groups].map(([id, tokens]): Class => ({
     id,
     size: tokens.length,
-    at: (position) => tokens[position]!,
+    at: (position) => Arr.getUnsafe(tokens, position),
     indexOf: (token) => tokens.indexOf(token)
   }))
   const isNamed = new Set(named)
@@ -276,77 +274,89 @@ const classesOf = (count: number, tests: ReadonlyArray<ReadonlySet<number>>): Re
   return rest.size === 0 ? classes : [...classes, rest].sort((a, b) => a.at(0) - b.at(0))
 }
 
+/** A field among those that are counted together. */
+interface Step extends Field {
+  /** The position of the last field that depends on it; −1 where none does. */
+  readonly lastUse: number
+  /** The classes of its options; of a field on which no other depends `undefined`. */
+  readonly classes: ReadonlyArray<Class> | undefined
+}
+
+/** What is chosen of a field: a token of the class that is taken, or absent. */
+interface Taken extends Pick<Step, "lastUse"> {
+  readonly token: number
+  readonly id: string
+}
+
+const taken = ({ lastUse }: Step, of?: Class): Taken => ({ lastUse, token: of?.at(0) ?? absent, id: of?.id ?? "-" })
+
+/** Whether a field exists, given what is chosen of those before it. */
+const isActive = ({ needs }: Step, chosen: ReadonlyArray<Taken>): boolean =>
+  needs.every(({ field, options }) => options.has(chosen[field.position]?.token ?? absent))
+
+/** What the fields to come depend on. */
+const keyOf = (chosen: ReadonlyArray<Taken>): string => {
+  const at = chosen.length
+  return `${at}:${chosen.map(({ id, lastUse }) => (lastUse >= at ? id : "")).join(",")}`
+}
+
 /**
  * Counting, sampling and ranking of fields some of which exist only under others. The options of a field that others depend on
  * fall into classes that no condition tells apart; the rest of the struct is counted once for every combination of classes.
  */
 const dependentProduct = (fields: ReadonlyArray<Field>, sites: ReadonlyArray<Site>, first: number, end: number) => {
-  const lastUse = fields.map((_, i) =>
-    fields.reduce((last, f, j) => (f.needs.some((n) => n.field === i) ? j : last), -1)
-  )
-  const classes: ReadonlyArray<ReadonlyArray<Class> | undefined> = fields.map((field, i) => {
-    if (lastUse[i] === -1 || field.node.leaf === undefined) return undefined
-    const tests = fields.flatMap((f) => f.needs.filter((n) => n.field === i))
-    return classesOf(
-      field.node.leaf.count,
-      tests.map(({ options }) => options)
+  const steps = fields.map((field): Step => {
+    const tests = fields.flatMap(({ needs, position }) =>
+      needs.flatMap((need) => (need.field === field ? [{ position, options: need.options }] : []))
     )
+    const { leaf } = field.node
+    const options = tests.map((test) => test.options)
+    const classes = leaf === undefined || tests.length === 0 ? undefined : classesOf(leaf.count, options)
+    return { ...field, lastUse: tests.at(-1)?.position ?? -1, classes }
   })
-
-  // chosen[i]: a token of the class taken at field i, or absent
-  const isActive = (i: number, chosen: ReadonlyArray<number>) =>
-    fields[i]!.needs.every((n) => n.options.has(chosen[n.field]!))
-  const classId = (i: number, token: number) =>
-    token === absent ? "-" : classes[i]!.find((c) => c.indexOf(token) >= 0)!.id
-  const keyOf = (i: number, chosen: ReadonlyArray<number>) =>
-    `${i}:${chosen.map((token, j) => (lastUse[j]! >= i ? classId(j, token) : "")).join(",")}`
 
   const counter = (countOf: (node: Node<unknown>) => bigint) => {
     const memo = new Map<string, bigint>()
-    const from = (i: number, chosen: ReadonlyArray<number>): bigint => {
-      if (i === fields.length) return 1n
-      const key = keyOf(i, chosen)
+    const from = (chosen: ReadonlyArray<Taken>): bigint => {
+      const step = steps[chosen.length]
+      if (step === undefined) return 1n
+      const key = keyOf(chosen)
       const known = memo.get(key)
       if (known !== undefined) return known
-      let total: bigint
-      const here = classes[i]
-      if (!isActive(i, chosen)) total = from(i + 1, [...chosen, absent])
-      else if (here === undefined) total = countOf(fields[i]!.node) * from(i + 1, [...chosen, absent])
-      else {
-        total = 0n
-        for (const { at, size } of here) total += BigInt(size) * from(i + 1, [...chosen, at(0)])
-      }
+      let total = 0n
+      if (!isActive(step, chosen)) total = from([...chosen, taken(step)])
+      else if (step.classes === undefined) total = countOf(step.node) * from([...chosen, taken(step)])
+      else for (const each of step.classes) total += BigInt(each.size) * from([...chosen, taken(step, each)])
       memo.set(key, total)
       return total
     }
     return from
   }
   const values = counter((node) => node.distinct)
-  const distinct = values(0, [])
+  const distinct = values([])
   const infinite = fields.some(({ node }) => node.infinite)
 
   const unrank = (rank: bigint, vector: Vector) => {
     clear(vector, first, end)
     let rest = rank
-    const chosen: Array<number> = []
-    for (let i = 0; i < fields.length; i++) {
-      const here = classes[i]
-      const { node } = fields[i]!
-      if (!isActive(i, chosen)) chosen.push(absent)
-      else if (here === undefined) {
-        const after = values(i + 1, [...chosen, absent])
+    const chosen: Array<Taken> = []
+    for (const step of steps) {
+      const { classes, node } = step
+      if (!isActive(step, chosen)) chosen.push(taken(step))
+      else if (classes === undefined) {
+        chosen.push(taken(step))
+        const after = values(chosen)
         node.unrank(rest / after, vector)
         rest %= after
-        chosen.push(absent)
       } else {
-        for (const { at, size } of here) {
-          const after = values(i + 1, [...chosen, at(0)])
-          const total = BigInt(size) * after
+        for (const each of classes) {
+          const here = taken(step, each)
+          const after = values([...chosen, here])
+          const total = BigInt(each.size) * after
           if (rest < total) {
-            const token = at(Number(rest / after))
-            vector[node.first] = token
+            vector[node.first] = each.at(Number(rest / after))
             rest %= after
-            chosen.push(token)
+            chosen.push(here)
             break
           }
           rest -= total
@@ -356,26 +366,26 @@ const dependentProduct = (fields: ReadonlyArray<Field>, sites: ReadonlyArray<Sit
   }
   const rank = (vector: Vector) => {
     let out = 0n
-    const chosen: Array<number> = []
-    for (let i = 0; i < fields.length; i++) {
-      const here = classes[i]
-      const { node } = fields[i]!
-      if (!isActive(i, chosen)) chosen.push(absent)
-      else if (here === undefined) {
-        out += node.rank(vector) * values(i + 1, [...chosen, absent])
-        chosen.push(absent)
+    const chosen: Array<Taken> = []
+    for (const step of steps) {
+      const { classes, node } = step
+      if (!isActive(step, chosen)) chosen.push(taken(step))
+      else if (classes === undefined) {
+        chosen.push(taken(step))
+        out += node.rank(vector) * values(chosen)
       } else {
-        const token = vector[node.first]!
-        for (const { at, indexOf, size } of here) {
-          const after = values(i + 1, [...chosen, at(0)])
-          const position = indexOf(token)
+        const token = vector[node.first] ?? absent
+        for (const each of classes) {
+          const here = taken(step, each)
+          const after = values([...chosen, here])
+          const position = each.indexOf(token)
           if (position >= 0) {
             out += BigInt(position) * after
+            chosen.push(here)
             break
           }
-          out += BigInt(size) * after
+          out += BigInt(each.size) * after
         }
-        chosen.push(token)
       }
     }
     return out
@@ -383,7 +393,7 @@ const dependentProduct = (fields: ReadonlyArray<Field>, sites: ReadonlyArray<Sit
   return {
     first,
     end,
-    size: counter((node) => node.size)(0, []),
+    size: counter((node) => node.size)([]),
     distinct,
     infinite,
     sample: (prng: Prng, vector: Vector) => {
@@ -408,17 +418,15 @@ export const variants =
     settings: { readonly seed?: keyof Cases & string } | undefined
   ): Build<VariantsValue<Tag, Cases>> =>
   (context, place) => {
-    const names = Object.keys(cases)
     const first = context.sites.length
     const seed = settings?.seed
     const tagNode = oneOf(
       "categorical",
-      names,
+      Object.keys(cases),
       seed === undefined ? {} : { seed }
     )(context, { ...place, path: [...place.path, tag] })
-    const site = tagNode.leaf!
-    const branches = names.map((name, token) => {
-      const fields = cases[name]!
+    const at = tagNode.leaf.index
+    const branches = Object.entries(cases).map(([name, fields], token) => {
       if (Object.hasOwn(fields, tag)) {
         report(
           context,
@@ -427,13 +435,14 @@ export const variants =
           "Rename the field or the tag"
         )
       }
-      return struct(fields)(context, {
+      const node = struct(fields)(context, {
         path: [...place.path, name],
-        conditions: [...place.conditions, { site: site.index, options: new Set([token]) }]
+        conditions: [...place.conditions, { site: at, options: new Set([token]) }]
       })
+      return { ...node, name }
     })
     const end = context.sites.length
-    const at = site.index
+    const branchOf = (vector: Vector) => Arr.getUnsafe(branches, vector[at] ?? absent)
     const distinct = branches.reduce((n, b) => n + b.distinct, 0n)
     const infinite = branches.some((branch) => branch.infinite)
     const unrank = (rank: bigint, vector: Vector) => {
@@ -447,9 +456,7 @@ export const variants =
         rest -= branch.distinct
       }
     }
-    const members = names.map((name, token) =>
-      Schema.Struct({ [tag]: Schema.Literal(name), ...branches[token]!.fields })
-    )
+    const members = branches.map(({ fields, name }) => Schema.Struct({ [tag]: Schema.Literal(name), ...fields }))
     return {
       first,
       end,
@@ -460,11 +467,11 @@ export const variants =
         unrank(prng.nextBigInt(distinct), vector)
         if (infinite) scatter(prng, context.sites, first, end, vector)
       },
-      canonicalise: (vector) => branches[vector[at]!]!.canonicalise(vector),
+      canonicalise: (vector) => branchOf(vector).canonicalise(vector),
       decode: (vector) => {
-        const token = vector[at]!
-        const fields = branches[token]!.decode(vector)
-        const value: unknown = { [tag]: names[token], ...(isRecord(fields) ? fields : {}) }
+        const branch = branchOf(vector)
+        const fields = branch.decode(vector)
+        const value: unknown = { [tag]: branch.name, ...(isRecord(fields) ? fields : {}) }
         // the case's name under the tag and the case's fields make one member of the union; a computed key hides that
         return value as VariantsValue<Tag, Cases>
       },
@@ -474,25 +481,23 @@ export const variants =
         const fault = tagNode.encode(input[tag], vector, [...path, tag])
         if (fault !== undefined) return fault
         const { [tag]: _, ...rest } = input
-        return branches[vector[at]!]!.encode(rest, vector, path)
+        return branchOf(vector).encode(rest, vector, path)
       },
-      rank: (vector) => {
-        const token = vector[at]!
-        return branches.slice(0, token).reduce((n, b) => n + b.distinct, 0n) + branches[token]!.rank(vector)
-      },
+      rank: (vector) =>
+        branches.slice(0, vector[at] ?? absent).reduce((n, b) => n + b.distinct, 0n) + branchOf(vector).rank(vector),
       unrank,
       meaning: () => {
         const all = meanings(branches)
-        return all === undefined ? undefined : Object.fromEntries(names.map((name, i) => [name, all[i]]))
+        return all === undefined ? undefined : Object.fromEntries(branches.map(({ name }, i) => [name, all[i]]))
       },
       schema: Schema.Union<ReadonlyArray<Schema.Constraint>>(members) as Schema.Constraint as Schema.Codec<
         VariantsValue<Tag, Cases>,
         unknown
       >,
       print: (indent) =>
-        names.flatMap((name, token) => {
-          const lines = branches[token]!.print(`${indent}  `)
-          return [`${indent}${tag} ${showLiteral(name)}${lines.length === 0 ? "" : ":"}`, ...lines]
+        branches.flatMap((branch) => {
+          const lines = branch.print(`${indent}  `)
+          return [`${indent}${tag} ${showLiteral(branch.name)}${lines.length === 0 ? "" : ":"}`, ...lines]
         })
     }
   }
