@@ -4,6 +4,7 @@
  * Hyper-Parameter Optimization", NeurIPS 2011).
  */
 import { Elementary, type Prng, Site } from "@uninet/search-space"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { layerOf } from "./internal/layer.ts"
@@ -44,100 +45,93 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   if (wrong !== undefined) return yield* wrong
   return yield* Kit.make(name, domain, prng, (bench) => {
     const { sites } = bench.points
-    const numbers = sites.filter(Site.isNumeric)
-    const listed = sites.filter((site) => !Site.isNumeric(site))
-    /** Where every listed site's options start in one array of all options. */
-    const offsets = new Map<number, number>()
     let total = 0
-    for (const { count, index } of listed) {
-      offsets.set(index, total)
-      total += count
-    }
-    const offset = Int32Array.from(sites, ({ index }) => offsets.get(index) ?? -1)
+    const columns = sites.map((site): Column => {
+      if (Site.isNumeric(site)) return { site, from: -1, cells: new Float64Array(cellCount), densities: undefined }
+      const from = total
+      total += site.count
+      return { site, from, cells: undefined, densities: undefined }
+    })
+    /** How likely every option of the listed sites is among the best, and the logarithm of how much likelier than among the rest. */
     const good = new Float64Array(total)
     const score = new Float64Array(total)
     /** How often every option occurs in all results. */
     const seen = new Float64Array(total)
-    /** The same of the numbers, in cells of the unit interval. */
-    const cells = sites.map((site) => (Site.isNumeric(site) ? new Float64Array(cellCount) : undefined))
-    let best: ReadonlyArray<Parzen.Density | undefined> = sites.map(() => undefined)
-    let rest = best
     /** The best results so far, best first: as many as may count as the best. */
     let ranked: Array<Kit.Observation> = []
     let taken = 0
 
     const count = ({ point }: Kit.Observation, out: Float64Array) => {
-      for (const { index } of listed) {
-        const token = point.vector[index]!
-        if (token !== Site.absent) out[offset[index]! + token]! += 1
+      for (const { cells, from, site } of columns) {
+        const token = point.vector[site.index] ?? Site.absent
+        if (token !== Site.absent && cells === undefined) add(out, from + token, 1)
       }
     }
     /** Counts to probabilities. */
     const normalise = (out: Float64Array) => {
-      for (const site of listed) {
-        const from = offset[site.index]!
+      for (const { cells, from, site } of columns) {
+        if (cells !== undefined) continue
         const to = from + site.count
         let sum = prior
-        for (let o = from; o < to; o++) sum += out[o]!
-        for (let o = from; o < to; o++) out[o] = (out[o]! + prior / site.count) / sum
+        for (let o = from; o < to; o++) sum += out[o] ?? Number.NaN
+        for (let o = from; o < to; o++) out[o] = ((out[o] ?? Number.NaN) + prior / site.count) / sum
       }
     }
     const fit = () => {
       const { history } = bench
       if (taken === history.length) return
-      for (; taken < history.length; taken++) {
-        const observation = history[taken]!
+      for (const observation of history.slice(taken)) {
         count(observation, seen)
-        for (const site of numbers) {
-          for (const u of positionsOf(site, [observation])) cells[site.index]![cellOf(u)]! += 1
+        for (const { cells, site } of columns) {
+          if (cells !== undefined) for (const u of positionsOf(site, [observation])) add(cells, cellOf(u), 1)
         }
         ranked.splice(placeOf(observation, ranked), 0, observation)
         if (ranked.length > mostGood) ranked.pop()
       }
+      taken = history.length
       good.fill(0)
       const top = ranked.slice(0, Math.min(mostGood, Math.ceil(gamma * taken)))
       for (const observation of top) count(observation, good)
-      for (let o = 0; o < total; o++) score[o] = seen[o]! - good[o]!
+      for (let o = 0; o < total; o++) score[o] = (seen[o] ?? Number.NaN) - (good[o] ?? Number.NaN)
       normalise(good)
       normalise(score)
-      for (let o = 0; o < total; o++) score[o] = Elementary.log(good[o]! / score[o]!)
-      if (numbers.length === 0) return
-      const positions = sites.map((site) => (Site.isNumeric(site) ? positionsOf(site, top) : undefined))
-      best = positions.map((us) => us && Parzen.make(massesOf(us), prior))
-      rest = positions.map((us, i) => {
-        const counts = cells[i]?.slice()
-        for (const u of us ?? []) counts![cellOf(u)]! -= 1
-        return counts && Parzen.make(massesOfCells(counts), prior)
-      })
+      for (let o = 0; o < total; o++) score[o] = Elementary.log((good[o] ?? Number.NaN) / (score[o] ?? Number.NaN))
+      for (const column of columns) {
+        if (column.cells === undefined) continue
+        const positions = positionsOf(column.site, top)
+        const others = column.cells.slice()
+        for (const u of positions) add(others, cellOf(u), -1)
+        column.densities = {
+          best: Parzen.make(massesOf(positions), prior),
+          rest: Parzen.make(massesOfCells(others), prior)
+        }
+      }
     }
     const draw = (): Kit.Point => {
       const random = bench.prng()
       const vector = new Int32Array(sites.length).fill(Site.absent)
-      for (let i = 0; i < sites.length; i++) {
-        const site = sites[i]!
+      for (const { densities, from, site } of columns) {
         if (!Site.exists(site, vector)) continue
-        const density = best[i]
-        if (density !== undefined) {
-          vector[i] = Site.at(site, density.draw(random))
+        if (densities !== undefined) {
+          vector[site.index] = Site.at(site, densities.best.draw(random))
           continue
         }
         let left = random.nextFloat()
         let token = 0
-        while (token < site.count - 1 && (left -= good[offset[i]! + token]!) >= 0) token++
-        vector[i] = token
+        while (token < site.count - 1 && (left -= good[from + token] ?? 0) >= 0) token++
+        vector[site.index] = token
       }
       return bench.points.repaired(vector)
     }
     const ratio = ({ vector }: Kit.Point) => {
       let sum = 0
-      for (let i = 0; i < sites.length; i++) {
-        const token = vector[i]!
+      for (const { densities, from, site } of columns) {
+        const token = vector[site.index] ?? Site.absent
         if (token === Site.absent) continue
-        const density = best[i]
-        if (density === undefined) sum += score[offset[i]! + token]!
+        if (densities === undefined) sum += score[from + token] ?? Number.NaN
         else {
-          const u = Site.position(sites[i]!, token)
-          sum += Elementary.log(density.at(u) / rest[i]!.at(u))
+          const u = Site.position(site, token)
+          sum += Elementary.log(densities.best.at(u) / densities.rest.at(u))
         }
       }
       return sum
@@ -165,11 +159,25 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         ranked = []
         taken = 0
         seen.fill(0)
-        for (const counts of cells) counts?.fill(0)
+        for (const { cells } of columns) cells?.fill(0)
       }
     }
   })
 })
+
+/** What is learned of a site. */
+interface Column {
+  readonly site: Site.Site
+  /** Of a listed site: where its options start among those of all listed sites. */
+  readonly from: number
+  /** Of a number: how many results lie in every cell of the unit interval, and the densities of the best results and of the rest. */
+  readonly cells: Float64Array | undefined
+  densities: { readonly best: Parzen.Density; readonly rest: Parzen.Density } | undefined
+}
+
+const add = (counts: Float64Array, place: number, count: number) => {
+  counts[place] = (counts[place] ?? 0) + count
+}
 
 /** Cells of the unit interval in which the many results that are not the best are counted: finer than any kernel. */
 const cellCount = 256
@@ -179,7 +187,7 @@ const cellOf = (u: number) => Math.min(cellCount - 1, Math.floor(u * cellCount))
 /** Where some results have a number, on the unit interval. */
 const positionsOf = (site: Site.Site, observations: ReadonlyArray<Kit.Observation>) =>
   observations.flatMap(({ point }) => {
-    const token = point.vector[site.index]!
+    const token = point.vector[site.index] ?? Site.absent
     return token === Site.absent ? [] : [Site.position(site, token)]
   })
 
@@ -197,7 +205,7 @@ const placeOf = ({ reward, trial }: Kit.Observation, ranked: ReadonlyArray<Kit.O
   let [low, high] = [0, ranked.length]
   while (low < high) {
     const middle = (low + high) >>> 1
-    const other = ranked[middle]!
+    const other = Arr.getUnsafe(ranked, middle)
     if (other.reward > reward || (other.reward === reward && other.trial < trial)) low = middle + 1
     else high = middle
   }
