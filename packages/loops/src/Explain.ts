@@ -134,7 +134,7 @@ const layoutsOf = ({ layouts }: Lower.Lowered): ReadonlyArray<Layout> =>
     .toSorted((a, b) => a.kind.localeCompare(b.kind))
 
 /** The style for naming kernels; what they compute does not depend on it. */
-const style = { fused: false, shared: false, wide: true }
+const style = { fused: false, shared: false, positions: 2 } as const
 
 const kernelsOf = (phases: ReadonlyArray<Schedule.Phase>): ReadonlyArray<Kernel> =>
   phases.flatMap((phase, number): ReadonlyArray<Kernel> => {

@@ -6,8 +6,8 @@ export interface Style {
   readonly fused: boolean
   /** Whether the memory is shared by threads. */
   readonly shared: boolean
-  /** Whether V8 joins two vectors of four numbers in one register, so that twice as many sums fit in registers. */
-  readonly wide: boolean
+  /** How many positions of a product have their sums in registers at once. */
+  readonly positions: 1 | 2
 }
 
 export interface Kernel {

@@ -4,13 +4,13 @@ import { Check, CompileFailed, type Data, FirstValues, failedRun, Guarded, Runti
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Struct from "effect/Struct"
-import type { Style } from "./Kernel.ts"
+import type { Given } from "./internal/compile.ts"
 import * as Machine from "./internal/machine.ts"
 import * as Rounding from "./internal/rounding.ts"
 import * as Lower from "./Lower.ts"
 
 const compile =
-  (engine: string, style: Style, threads: number) =>
+  (engine: string, target: Given, threads: number) =>
   <Name extends string>(programs: Readonly<Record<Name, Program.Program>>) =>
     Effect.gen(function* () {
       const clash = Check.clash(engine, programs)
@@ -28,7 +28,7 @@ const compile =
         )
       const machine = yield* Effect.acquireRelease(
         Effect.try({
-          try: () => Machine.make(lowered, style, threads),
+          try: () => Machine.make(lowered, target, threads),
           catch: (cause) => new CompileFailed({ engine, program: names[0] ?? "", cause })
         }),
         ({ close }) => Effect.sync(close)

@@ -28,7 +28,28 @@ const during = ["--no-liftoff", "--no-wasm-lazy-compilation"]
 const after = ["--liftoff", "--wasm-lazy-compilation"]
 
 /** Whether this V8 can join vectors: only on x86-64, and only Node can set the flag. */
-export const joinsVectors = (): boolean => flags() !== undefined && process.arch === "x64"
+const joinsVectors = (): boolean => flags() !== undefined && process.arch === "x64"
+
+/**
+ * The sums of six rows by two positions are twenty-four vectors of four numbers: twelve registers if V8 joins them, and ARM64 has thirty-two. Elsewhere (x86-64 without the flag, or a page, which
+ * cannot tell) only sixteen are certain.
+ */
+const positionsOf = (wide: boolean): 1 | 2 => (wide || (flags() !== undefined && process.arch === "arm64") ? 2 : 1)
+
+/** How kernels are compiled for this process. */
+export interface Target extends Style {
+  /** Whether V8 joins two vectors. */
+  readonly wide: boolean
+}
+
+/** What is asked for, whether or not it is possible here. */
+export type Given = Omit<Target, "positions">
+
+/** How kernels are compiled here, as near to what is asked for as possible. */
+export const targetOf = (given: Given): Target => {
+  const wide = given.wide && joinsVectors()
+  return { ...given, wide, positions: positionsOf(wide) }
+}
 
 /** Compiles while the flags are set. */
 const withFlags = (wide: boolean, compile: () => Module): Module => {
@@ -47,7 +68,7 @@ const withFlags = (wide: boolean, compile: () => Module): Module => {
 const compiled = new Map<string, Module>()
 
 /** A kernel's module; each is compiled once per process. */
-export const moduleOf = (kernel: Kernel, { fused, shared, wide }: Style): Module => {
+export const moduleOf = (kernel: Kernel, { fused, shared, wide }: Target): Module => {
   const name = `${fused ? "f" : ""}${shared ? "s" : ""}${wide ? "w" : ""} ${kernel.key}`
   const known = compiled.get(name)
   if (known !== undefined) return known
@@ -57,4 +78,5 @@ export const moduleOf = (kernel: Kernel, { fused, shared, wide }: Style): Module
 }
 
 /** The module that runs lists of calls. */
-export const moduleOfRunner = (style: Style): Module => moduleOf({ key: "runner", bytes: () => runner(style) }, style)
+export const moduleOfRunner = (target: Target): Module =>
+  moduleOf({ key: "runner", bytes: () => runner(target) }, target)

@@ -1,10 +1,10 @@
 /** Runs compiled programs: a memory, a table of kernels, and a loop over lists of them. */
 import * as Emit from "../Emit.ts"
-import type { Kernel, Style } from "../Kernel.ts"
+import type { Kernel } from "../Kernel.ts"
 import type { Lowered } from "../Lower.ts"
 import * as Memory from "../Memory.ts"
 import * as Schedule from "../Schedule.ts"
-import { joinsVectors, moduleOf, moduleOfRunner } from "./compile.ts"
+import { type Given, moduleOf, moduleOfRunner, targetOf } from "./compile.ts"
 import * as Instance from "./instance.ts"
 import * as Team from "./team.ts"
 
@@ -59,8 +59,8 @@ const helpers = (count: number, data: Instance.Parts & { readonly at: number }):
 }
 
 /** Lays out programs that share variables and working memory. */
-export const make = (programs: ReadonlyMap<string, Lowered>, given: Style, threads = 1): Machine => {
-  const style = { ...given, wide: given.wide && joinsVectors() }
+export const make = (programs: ReadonlyMap<string, Lowered>, given: Given, threads = 1): Machine => {
+  const target = targetOf(given)
   let at = start
   const take = (bytes: number) => {
     const from = at
@@ -111,7 +111,7 @@ export const make = (programs: ReadonlyMap<string, Lowered>, given: Style, threa
       return place === undefined ? undefined : tiles + place + (threads > 1 ? tileBytes * stretch : 0)
     }
     const words = at
-    const code = Emit.emit(phases, style, {
+    const code = Emit.emit(phases, target, {
       addressOf,
       tileOf,
       words,
@@ -126,7 +126,7 @@ export const make = (programs: ReadonlyMap<string, Lowered>, given: Style, threa
   const memory = new WebAssembly.Memory({
     initial: Math.ceil(at / page) + 1,
     maximum: 65_536,
-    ...(style.shared ? { shared: true } : {})
+    ...(target.shared ? { shared: true } : {})
   })
   for (const { loaded, words } of emitted) {
     const { addressOf, code, lowered } = loaded
@@ -139,8 +139,8 @@ export const make = (programs: ReadonlyMap<string, Lowered>, given: Style, threa
   }
   const parts: Instance.Parts = {
     memory,
-    kernels: kernels.map((kernel) => moduleOf(kernel, style)),
-    runner: moduleOfRunner(style)
+    kernels: kernels.map((kernel) => moduleOf(kernel, target)),
+    runner: moduleOfRunner(target)
   }
   const run = Instance.make(parts)
   const team: Team.Team = { memory: new Int32Array(memory.buffer), at: teamAt, run }

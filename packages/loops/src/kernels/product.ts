@@ -280,8 +280,7 @@ const tile = (product: Product, count: number, wide: 1 | 2, { fused }: Style): F
 export const functions = (product: Product, style: Style): ReadonlyArray<Function> => {
   const { order, rest, rows } = product
   const element = product.wide === true ? 32 : 4
-  // Six rows by two positions are twelve sums of eight numbers. With registers of four, only one position fits.
-  const widths = style.wide ? ([1, 2] as const) : ([1] as const)
+  const widths = style.positions === 2 ? ([1, 2] as const) : ([1] as const)
   const tiles = [rows, ...(rest > 0 ? [rest] : [])].flatMap((count) => widths.map((wide) => ({ count, wide })))
   const w = writer()
   const { at: given, code: begin } = read(w, [
@@ -324,14 +323,15 @@ export const functions = (product: Product, style: Style): ReadonlyArray<Functio
       moved(yAt, [get(given.yColumn), i32.const(wide), i32.mul]),
       again(column)
     ])
-  const line: Code = style.wide
-    ? [
-        [get(given.columns), i32.const(1), i32.shrUnsigned, tee(column)],
-        when(along(2)),
-        [get(given.columns), i32.const(1), i32.and],
-        when(positions(1))
-      ]
-    : [[get(given.columns), set(column)], along(1)]
+  const line: Code =
+    style.positions === 2
+      ? [
+          [get(given.columns), i32.const(1), i32.shrUnsigned, tee(column)],
+          when(along(2)),
+          [get(given.columns), i32.const(1), i32.and],
+          when(positions(1))
+        ]
+      : [[get(given.columns), set(column)], along(1)]
   const body = [
     begin,
     loop([
