@@ -138,7 +138,7 @@ describe("uninet export and classify", () => {
         assert.include(text, '"trained": "no"')
         const again = yield* here(args, { cwd })
         assert.strictEqual(again.code, 1)
-        assert.match(again.stderr, /^uninet: my_net\.py is there already; .*nothing was changed\n$/)
+        assert.match(again.stderr, /^uninet: my_net\.py already exists and was left unchanged; .*\n$/)
         assert.strictEqual(readFileSync(join(cwd, "my_net.py"), "utf8"), text)
       })
   )

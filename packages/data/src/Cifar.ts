@@ -75,7 +75,7 @@ const readRecords = Effect.fn("Cifar.readRecords")(function* (
   if (wrong !== undefined) {
     return yield* new CorruptFile({
       path: wrong.path,
-      reason: `cut short or of another format: ${wrong.part.length} bytes are not a whole number of ${record}-byte records`,
+      reason: `cut short or in another format: ${wrong.part.length} bytes are not a whole number of ${record}-byte records`,
       remedy: "Fetch the file again"
     })
   }

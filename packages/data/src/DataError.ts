@@ -71,7 +71,7 @@ export class ClassMismatch extends Schema.TaggedError<ClassMismatch>()("ClassMis
   unexpected: Schema.Array(Schema.String)
 }) {
   override get message() {
-    const what = [...listed("lacks", this.missing), ...listed("has besides", this.unexpected)].join("; ")
+    const what = [...listed("lacks", this.missing), ...listed("also has", this.unexpected)].join("; it ")
     return `${this.source}: the ${this.split} split's classes differ from the training split's: it ${what}. Give every split the same class folders.`
   }
 }
@@ -102,7 +102,7 @@ export class InvalidNumber extends Schema.TaggedError<InvalidNumber>()("InvalidN
   expected: Schema.String
 }) {
   override get message() {
-    return `${this.source}, ${this.split} split: the ${this.what} of example ${this.index} is ${this.value} at place ${this.place}; give ${this.expected}, or leave the example out.`
+    return `${this.source}, ${this.split} split: the ${this.what} of example ${this.index} is ${this.value} at position ${this.place}; give ${this.expected}, or leave the example out.`
   }
 }
 
@@ -112,7 +112,7 @@ export class CannotAugment extends Schema.TaggedError<CannotAugment>()("CannotAu
   steps: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `${this.source}: ${this.steps.join(", ")} change${this.steps.length === 1 ? "s" : ""} images of bytes, and its examples are none; leave the augmentation out, or make the data set by Memory, Streamed or ImageFolder.`
+    return `${this.source}: ${this.steps.join(", ")} need${this.steps.length === 1 ? "s" : ""} 8-bit images, which its examples are not; leave the augmentation out, or make the data set with Memory, Streamed or ImageFolder.`
   }
 }
 
@@ -125,7 +125,7 @@ export class NotImages extends Schema.TaggedError<NotImages>()("NotImages", {
   targets: Schema.String
 }) {
   override get message() {
-    return `${this.source} holds ${this.inputs.join(", ")} with targets ${this.targets} and no labelled images; give a data set of labelled images, such as mnist or a folder of images by class.`
+    return `${this.source} holds ${this.inputs.join(", ")} with targets ${this.targets}, which are not labelled images; give a data set of labelled images, such as mnist or a folder of images by class.`
   }
 }
 

@@ -93,7 +93,7 @@ export const make = (nameOrPath: string, options: Options = {}): Effect.Effect<I
     return yield* new DatasetNotFound({
       name: nameOrPath,
       known: names,
-      reason: "it is no data set's name and no folder"
+      reason: "it is neither the name of a data set nor a folder"
     })
   })
 

@@ -49,7 +49,7 @@ const sizesOf = (
 ): Effect.Effect<ReadonlyArray<number>, CorruptFile> => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const header = headerLength(dimensions)
-  if (bytes.length < header) return corrupt(path, `cut short: ${bytes.length} bytes, an IDX header has ${header}`)
+  if (bytes.length < header) return corrupt(path, `cut short: ${bytes.length} bytes, but an IDX header has ${header}`)
   const magic = view.getUint32(0)
   const expected = 0x0800 + dimensions
   return magic === expected
@@ -91,7 +91,7 @@ export const parse =
         const length = header + product(sizes)
         if (bytes.length === length) return Effect.succeed({ sizes, data: bytes.subarray(header) })
         const what = bytes.length < length ? "cut short" : "too long"
-        return corrupt(path, `${what}: ${bytes.length} bytes, the header (${sizes.join(" × ")}) needs ${length}`)
+        return corrupt(path, `${what}: ${bytes.length} bytes, but the header (${sizes.join(" × ")}) needs ${length}`)
       })
     )
 
@@ -175,7 +175,7 @@ export const make = (options: IdxOptions): Effect.Effect<ImageDataset, DataError
     if (test.height !== height || test.width !== width) {
       return yield* new CorruptFile({
         path: test.path,
-        reason: `images of ${test.height}×${test.width}, the training images are ${height}×${width}`,
+        reason: `the images are ${test.height}×${test.width}, but the training images are ${height}×${width}`,
         remedy: "Put the files of one data set in the folder"
       })
     }

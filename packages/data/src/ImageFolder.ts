@@ -84,7 +84,7 @@ const extensions = new Set(
 /** Whether a file is an image, by its name. Hidden files are not, such as the `._x.png` that macOS puts next to `x.png` on other systems' disks. */
 const isImage = (name: string) => !name.startsWith(".") && extensions.has(extname(name).toLowerCase())
 
-const layout = "Put the images into train/<class>/, val/<class>/ and, if there is one, test/<class>/"
+const layout = "Put the images into train/<class>/, val/<class>/ and, if there is a test split, test/<class>/"
 
 const classesOf = (folder: string) =>
   Effect.map(files.list(folder, layout), (entries) =>
@@ -233,8 +233,8 @@ const ambiguous = (folder: string, present: ReadonlySet<string>): InvalidSamples
     return new InvalidSamples({
       source: folder,
       split: "validation",
-      reason: "there are the folders val and validation, and only one can be it",
-      remedy: "Rename the one that is not for choosing between networks, to test if it is the test split"
+      reason: "the folders val and validation both exist, but only one of them can be this split",
+      remedy: "Rename the one that is not used to choose between networks (to test, if it is the test split)"
     })
   const other = Array.from(present).find(
     (name) => !splitFolders.includes(name) && [...splitFolders, ...otherFolders].includes(name.toLowerCase())
@@ -244,7 +244,7 @@ const ambiguous = (folder: string, present: ReadonlySet<string>): InvalidSamples
   return new InvalidSamples({
     source: folder,
     split,
-    reason: `the folder ${other} would not be looked at`,
+    reason: `the folder ${other} would be ignored`,
     remedy: `Rename it to ${split === "validation" ? "val" : split} if it is this split, or move it away`
   })
 }
@@ -272,7 +272,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
   yield* within("workers", workers, 256)
   const { cropRatio = evaluationCropRatio(size) } = options
   if (!(cropRatio > 0 && cropRatio <= 1)) {
-    return yield* new InvalidOption({ option: "cropRatio", value: cropRatio, expected: "a number above 0 and up to 1" })
+    return yield* new InvalidOption({ option: "cropRatio", value: cropRatio, expected: "a number above 0 and at most 1" })
   }
   const mean = options.mean ?? (channels === 3 ? imagenet.mean : [average(imagenet.mean)])
   const deviation = options.deviation ?? (channels === 3 ? imagenet.deviation : [average(imagenet.deviation)])
@@ -280,7 +280,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
     return yield* new InvalidOption({
       option: "mean and deviation",
       value: `${mean.join(" ")} and ${deviation.join(" ")}`,
-      expected: `${channels} number${channels === 1 ? "" : "s"} each, the deviations above 0`
+      expected: `${channels} number${channels === 1 ? "" : "s"} for each, with every deviation above 0`
     })
   }
   const present = new Set(yield* classesOf(folder))
@@ -293,7 +293,7 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
     return yield* new InvalidSamples({
       source: folder,
       split: classes.length === 0 ? "train" : "test",
-      reason: classes.length === 0 ? "there is no class folder in train" : "there is neither val nor test",
+      reason: classes.length === 0 ? "there is no class folder in train" : "there is neither a val nor a test folder",
       remedy: layout
     })
   }
@@ -373,8 +373,8 @@ export const make = (options: ImageFolderOptions): Effect.Effect<ImageDataset, D
       return yield* new InvalidSamples({
         source: options.folder,
         split: "train",
-        reason: `none of the images of the class ${bereft} can be read, so nothing would be learned of it`,
-        remedy: "Replace some of them, or take the class's folders away"
+        reason: `no image of the class ${bereft} can be read, so the network could not learn it`,
+        remedy: "Replace some of them, or remove the class's folders"
       })
     const held = Effect.gen(function* () {
       const size = options.validation?.size ?? (yield* standard(name, train.labels, classes.length))

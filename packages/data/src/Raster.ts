@@ -71,7 +71,7 @@ export const decode = async (bytes: Uint8Array): Promise<Raster | Undecodable> =
       case "pnm":
         return pnm.decode(bytes)
       default:
-        return { reason: "no image of a known format" }
+        return { reason: "not an image in a known format" }
     }
   } catch (cause) {
     return { reason: cause instanceof RangeError ? "cut short" : "damaged" }

@@ -118,8 +118,8 @@ const checkGiven = <Name extends string, E>({
         value: `${mean.length} means and ${deviation.length} deviations`,
         expected:
           columns === 0
-            ? "only inputs that standardise names"
-            : `${columns} number${columns === 1 ? "" : "s"} each, the deviations above 0`
+            ? "only for inputs that standardise lists"
+            : `${columns} number${columns === 1 ? "" : "s"} for each, with every deviation above 0`
       })
   }
   return undefined

@@ -62,7 +62,7 @@ describe("Cifar", () => {
   it.effect("names a file cut short, a label that is no class and a missing file", () =>
     Effect.gen(function* () {
       const cut = yield* failure({ ...cifar10, "data_batch_3.bin": ten(10, 0).subarray(0, 30000) })
-      assert.include(cut, "CorruptFile …/data_batch_3.bin: cut short or of another format: 30000 bytes")
+      assert.include(cut, "CorruptFile …/data_batch_3.bin: cut short or in another format: 30000 bytes")
       const label = yield* failure({ ...cifar10, "test_batch.bin": record([11], 0) })
       assert.include(label, "LabelOutOfRange …/test_batch.bin: sample 0 has label 11, outside 0…9")
       const missing = yield* failure({ "data_batch_1.bin": ten(1, 0) })

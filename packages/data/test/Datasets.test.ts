@@ -45,7 +45,7 @@ describe("Datasets", () => {
       assert.strictEqual(unknown._tag, "DatasetNotFound")
       assert.strictEqual(
         unknown.message,
-        'Data set "minst": it is no data set\'s name and no folder. Use one of mnist, fashion-mnist, or the path of a folder of IDX files, of CIFAR binary files or of images by class.'
+        'Data set "minst": it is neither the name of a data set nor a folder. Use one of mnist, fashion-mnist, or the path of a folder of IDX files, of CIFAR binary files or of images by class.'
       )
       const folder = yield* temporaryFolder
       yield* Effect.promise(() => symlink("loop", join(folder, "loop")))

@@ -213,7 +213,7 @@ describe("Examples", () => {
       assert.strictEqual(error._tag, "CannotAugment")
       assert.match(
         error.message,
-        /^scenes: HorizontalFlip, RandomErasing change images of bytes.*leave the augmentation out/
+        /^scenes: HorizontalFlip, RandomErasing need 8-bit images.*leave the augmentation out/
       )
       yield* Stream.runDrain(data.train.batches({ batch: 2, augment: [] }))
     })
@@ -235,14 +235,14 @@ describe("Examples", () => {
   }
   const wrong = {
     "sums, train split: it holds no examples": withTrain(nothing),
-    "8 numbers of input row do not make 3 examples of [3]": withTrain({
+    "8 numbers for input row do not make 3 examples of shape [3]": withTrain({
       inputs: { row: [1, 2, 3, 4, 5, 6, 7, 8] },
       targets: [1, 2, 3]
     }),
-    "the input row of example 1 is NaN at place 2; give a finite number": withTrain(at(5, Number.NaN)),
-    "the input row of example 0 is Infinity at place 1": withTrain(at(1, Infinity)),
-    "the input row of example 2 is 1e+300 at place 0": withTrain(at(6, 1e300)),
-    "sums, train split: the target of example 1 is NaN at place 0": withTrain({ ...rows(2), targets: [1, Number.NaN] }),
+    "the input row of example 1 is NaN at position 2; give a finite number": withTrain(at(5, Number.NaN)),
+    "the input row of example 0 is Infinity at position 1": withTrain(at(1, Infinity)),
+    "the input row of example 2 is 1e+300 at position 0": withTrain(at(6, 1e300)),
+    "sums, train split: the target of example 1 is NaN at position 0": withTrain({ ...rows(2), targets: [1, Number.NaN] }),
     "the shape of row is [0]": { ...sums, inputs: { row: Dataset.float32(0) } },
     "the shape of targets is [1.5]": { ...sums, targets: Dataset.float32(1.5) },
     "the shape of targets is []. Give it […, 2]": { ...sums, classes: ["a", "b"] },
@@ -261,7 +261,7 @@ describe("Examples", () => {
       )
       assert.include(
         place,
-        "test split: the input place of example 1 is 0.5 at place 0; give a whole number of 32 bits"
+        "test split: the input place of example 1 is 0.5 at position 0; give a 32-bit integer"
       )
       const label = yield* failure(Examples.make({ ...segmented, test: { ...test, targets: test.targets.with(8, 3) } }))
       assert.include(label, "scenes, test split: sample 1 has label 3, outside 0…2")

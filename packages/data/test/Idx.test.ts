@@ -60,10 +60,10 @@ describe("Idx", () => {
       assert.deepStrictEqual(yield* failure({ "train-images-idx3-ubyte": cut }), {
         tag: "CorruptFile",
         message:
-          "…/train-images-idx3-ubyte: cut short: 500 bytes, the header (40 × 3 × 5) needs 616. Fetch the file again."
+          "…/train-images-idx3-ubyte: cut short: 500 bytes, but the header (40 × 3 × 5) needs 616. Fetch the file again."
       })
       const { message } = yield* failure({ "t10k-labels-idx1-ubyte": new Uint8Array(3) })
-      assert.include(message, "cut short: 3 bytes, an IDX header has 8")
+      assert.include(message, "cut short: 3 bytes, but an IDX header has 8")
     })
   )
 
@@ -82,14 +82,14 @@ describe("Idx", () => {
       const bomb = Buffer.concat([gzipSync(good[name]), ...Array.from({ length: 64 }, () => nothing)])
       assert.deepStrictEqual(yield* failure({ [name]: undefined, [`${name}.gz`]: bomb }), {
         tag: "CorruptFile",
-        message: `…/${name}.gz: the gzip stream unpacks to more than its own header says, or than 2 GiB. Fetch the file again.`
+        message: `…/${name}.gz: the gzip stream unpacks to more than its own header says, or to more than 2 GiB. Fetch the file again.`
       })
       const other = yield* failure({ [name]: undefined, [`${name}.gz`]: nothing })
       assert.include(other.message, "the magic number is 0x00000000")
       // Less than 2 GiB of labels that do not exist.
       const labels = "train-labels-idx1-ubyte"
       const claims = yield* failure({ [labels]: undefined, [`${labels}.gz`]: gzipSync(idx([2 ** 32 - 1], [])) })
-      assert.include(claims.message, "cut short: 8 bytes, the header (4294967295) needs 4294967303")
+      assert.include(claims.message, "cut short: 8 bytes, but the header (4294967295) needs 4294967303")
     })
   )
 
@@ -99,7 +99,7 @@ describe("Idx", () => {
       assert.deepStrictEqual([data.train.size, Array.from(yield* data.validation.targets).sort()], [5, [0, 1]])
       const none = yield* failure(few([0, 1, 2]))
       assert.strictEqual(none.tag, "InvalidSamples")
-      assert.include(none.message, "Give at least two training images of a class")
+      assert.include(none.message, "Give at least two training images of some class")
     })
   )
 
@@ -132,7 +132,7 @@ describe("Idx", () => {
       const fewer = yield* failure({ "train-labels-idx1-ubyte": idx([39], labels(39)) })
       assert.include(fewer.message, "39 labels for the 40 images")
       const other = yield* failure({ "t10k-images-idx3-ubyte": idx([10, 5, 3], pattern(150)) })
-      assert.include(other.message, "images of 5×3, the training images are 3×5")
+      assert.include(other.message, "the images are 5×3, but the training images are 3×5")
       const missing = yield* failure({ "t10k-labels-idx1-ubyte": undefined })
       assert.strictEqual(missing.tag, "FileUnavailable")
       assert.include(missing.message, "t10k-labels-idx1-ubyte: no such file. Put the four IDX files")

@@ -207,7 +207,7 @@ describe("ImageFolder", () => {
       const single = yield* animals({ train: 1, val: 1 })
       assert.match(
         yield* failure(single),
-        /validation split: of 2 training images in 2 classes, none can be kept for it .*Give at least two training images of a class, or a validation split of its own\.$/
+        /validation split: none of the 2 training images in 2 classes can be held out .*Give at least two training images of some class, or a separate validation split\.$/
       )
       const all = yield* ImageFolder.make({ folder: single, ...settings, validation: { size: 0 } })
       assert.deepStrictEqual([all.train.size, all.validation.size], [2, 0])
@@ -217,16 +217,16 @@ describe("ImageFolder", () => {
   it.effect("refuses a layout that would mean something else than it says", () =>
     Effect.gen(function* () {
       const message = (counts: Record<string, number>) => Effect.flatMap(animals(counts), (folder) => failure(folder))
-      const both = "there are the folders val and validation, and only one can be it. Rename the one that is not"
+      const both = "the folders val and validation both exist, but only one of them can be this split. Rename the one that is not"
       assert.include(yield* message({ train: 2, val: 1, validation: 1, test: 1 }), both)
       assert.include(yield* message({ train: 2, val: 1, validation: 1 }), both)
       assert.include(
         yield* message({ train: 2, valid: 1, test: 1 }),
-        "the folder valid would not be looked at. Rename it to val if it is this split, or move it away."
+        "the folder valid would be ignored. Rename it to val if it is this split, or move it away."
       )
       assert.include(
         yield* message({ train: 2, val: 1, Test: 1 }),
-        "the folder Test would not be looked at. Rename it to test"
+        "the folder Test would be ignored. Rename it to test"
       )
       const plain = yield* ImageFolder.make({
         folder: yield* animals({ train: 2, validation: 1, test: 2 }),
@@ -282,7 +282,7 @@ describe("ImageFolder", () => {
         [
           ["…/train/cat/bad.bmp", "cut short"],
           ["…/train/cat/big.png", "it has more than 178,956,970 pixels"],
-          ["…/train/cat/big.ppm", "50000×50000 pixels are more than 178,956,970"]
+          ["…/train/cat/big.ppm", "50000×50000 pixels are more than the limit of 178,956,970"]
         ]
       )
     })
@@ -327,7 +327,7 @@ describe("ImageFolder", () => {
             result.failure._tag === "UnreadableImages" ? result.failure.files.map(({ path }) => path) : [],
             [deadly]
           )
-          assert.include(result.failure.message, "decoding it ends the decoder")
+          assert.include(result.failure.message, "decoding it crashes the decoder")
           assert.strictEqual((yield* train.read([0, 1, 3, 4])).size, 4)
         })
       )
@@ -380,7 +380,7 @@ describe("ImageFolder", () => {
       yield* Effect.promise(() => writeFile(join(folder, "train/dog/0.jpeg"), "no picture"))
       assert.strictEqual(
         yield* failure(folder, { skipBad: true }),
-        "…, train split: none of the images of the class dog can be read, so nothing would be learned of it. Replace some of them, or take the class's folders away."
+        "…, train split: no image of the class dog can be read, so the network could not learn it. Replace some of them, or remove the class's folders."
       )
     })
   )
@@ -406,7 +406,7 @@ describe("ImageFolder", () => {
       const error = yield* Effect.flip(ImageFolder.make({ folder, ...settings }))
       assert.include(
         error.message,
-        "the val split's classes differ from the training split's: it lacks dog; has besides cow. Give every split the same class folders."
+        "the val split's classes differ from the training split's: it lacks dog; it also has cow. Give every split the same class folders."
       )
     })
   )
@@ -415,7 +415,7 @@ describe("ImageFolder", () => {
     Effect.gen(function* () {
       assert.include(yield* failure("does/not/exist"), "no such file or folder")
       assert.include(yield* failure(yield* folderOf({ "val/x/a.jpg": "" })), "…/train: no such file")
-      assert.include(yield* failure(yield* folderOf({ "train/x/a.jpg": "" })), "there is neither val nor test")
+      assert.include(yield* failure(yield* folderOf({ "train/x/a.jpg": "" })), "there is neither a val nor a test folder")
       const empty = yield* folderOf({ "train/x/a.jpg": "", "val/x/a.txt": "" })
       assert.include(yield* failure(empty), "val split: its class folders hold no images")
       const fine = yield* animals({ train: 1, val: 1 })

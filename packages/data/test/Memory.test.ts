@@ -26,7 +26,7 @@ const bytesOf = (dataset: Dataset.ImageDataset) =>
 
 const labelled = (
   labels: ReadonlyArray<number>,
-  validation: number | "one a class",
+  validation: number | "one per class",
   test: number,
   seed: string | number = 0
 ) =>
@@ -122,9 +122,9 @@ describe("Memory", () => {
 
   it.effect("takes one of every class that has two where that is asked for", () =>
     Effect.gen(function* () {
-      const data = yield* labelled([0, 0, 0, 0, 0, 0, 0, 1, 1, 2], "one a class", 0)
+      const data = yield* labelled([0, 0, 0, 0, 0, 0, 0, 1, 1, 2], "one per class", 0)
       assert.deepStrictEqual(yield* countsIn(data.validation), { 0: 1, 1: 1 })
-      assert.strictEqual((yield* Effect.flip(labelled([0, 1], "one a class", 0)))._tag, "InvalidOption")
+      assert.strictEqual((yield* Effect.flip(labelled([0, 1], "one per class", 0)))._tag, "InvalidOption")
     })
   )
 

@@ -88,7 +88,7 @@ describe("Streamed", () => {
 
   const wrong = {
     "ends after 30 of 31 samples": { ...options, train: { ...options.train, size: 31 } },
-    "gives more than 29 samples": { ...options, train: { ...options.train, size: 29 } },
+    "yields more than 29 samples": { ...options, train: { ...options.train, size: 29 } },
     "sample 30 has 3 bytes, not 2×4×4": {
       ...options,
       train: {

@@ -115,18 +115,18 @@ describe("StreamedExamples", () => {
 
   const wrong = {
     "ends after 30 of 31 samples": { ...options, train: { ...options.train, size: 31 } },
-    "gives more than 29 samples": { ...options, train: { ...options.train, size: 29 } },
-    "2 numbers of input row do not make example 30 of [3]": and({ ...good, inputs: { ...good.inputs, row: [1, 2] } }),
-    "3 numbers of target do not make example 30 of [2]": and({ ...good, target: [1, 2, 3] }),
-    "rows, train split: the input row of example 30 is NaN at place 1": and({
+    "yields more than 29 samples": { ...options, train: { ...options.train, size: 29 } },
+    "2 numbers for input row do not make example 30 of shape [3]": and({ ...good, inputs: { ...good.inputs, row: [1, 2] } }),
+    "3 numbers for target do not make example 30 of shape [2]": and({ ...good, target: [1, 2, 3] }),
+    "rows, train split: the input row of example 30 is NaN at position 1": and({
       ...good,
       inputs: { ...good.inputs, row: [1, Number.NaN, 3] }
     }),
-    "the input token of example 30 is 0.5 at place 0; give a whole number": and({
+    "the input token of example 30 is 0.5 at position 0; give a 32-bit integer": and({
       ...good,
       inputs: { ...good.inputs, token: [0.5, 2] }
     }),
-    "the target of example 30 is -Infinity at place 1": and({ ...good, target: [0, -Infinity] }),
+    "the target of example 30 is -Infinity at position 1": and({ ...good, target: [0, -Infinity] }),
     "its stream failed: no more network": {
       ...options,
       train: { size: 31, samples: Stream.concat(options.train.samples, Stream.fail("no more network")) }
@@ -153,9 +153,9 @@ describe("StreamedExamples", () => {
         Effect.map(Effect.flip(StreamedExamples.make({ ...options, ...given })), ({ message }) => message)
       assert.include(yield* said({ test: { ...options.test, size: 0 } }), "test.size is 0")
       const short = { row: { mean: [0], deviation: [1] } }
-      assert.include(yield* said({ standardised: short }), "Give it 3 numbers each, the deviations above 0.")
+      assert.include(yield* said({ standardised: short }), "Give it 3 numbers for each, with every deviation above 0.")
       const other = { token: { mean: [0, 0], deviation: [1, 1] } }
-      assert.include(yield* said({ standardised: other }), "Give it only inputs that standardise names.")
+      assert.include(yield* said({ standardised: other }), "Give it only for inputs that standardise lists.")
     })
   )
 })

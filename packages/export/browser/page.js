@@ -46,7 +46,7 @@ const said = (action) => (value) => {
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer())
 const fetched = async (url) => {
   const response = await fetch(url)
-  if (!response.ok) throw new Error(`${url} is not there (${response.status}).`)
+  if (!response.ok) throw new Error(`${url} could not be loaded (${response.status}).`)
   return response.blob()
 }
 

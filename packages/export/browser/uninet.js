@@ -71,7 +71,7 @@ export const open = async (file) => {
   const card = cardOf(metadata)
   if (card === undefined)
     throw new Error(
-      "The model does not say that it tells classes of pictures apart. Give a file that uninet export wrote of one that does."
+      "The model's file does not describe an image classifier. Give a file that uninet export wrote for one."
     )
   return { card, metadata, session: await ort.InferenceSession.create(file, { executionProviders: ["wasm"] }) }
 }
@@ -138,12 +138,12 @@ export const rasterOf = async (blob) => {
   const format = Raster.formatOf(bytes)
   if (format !== undefined && format !== "jpeg") {
     const raster = await Raster.decode(bytes)
-    if ("reason" in raster) throw new Error(`That is no image: ${raster.reason}. Give a file such as a JPEG or a PNG.`)
+    if ("reason" in raster) throw new Error(`That is not an image: ${raster.reason}. Give a file such as a JPEG or a PNG.`)
     return raster
   }
   const read = blob.type.startsWith("image/svg") ? drawn : decoded
   const { data, height, width } = await read(blob).catch(() => {
-    throw new Error("That is no image. Give a file such as a JPEG or a PNG.")
+    throw new Error("That is not an image. Give a file such as a JPEG or a PNG.")
   })
   return Raster.fromSamples({ space: "rgb", bands: 4, height, width, data })
 }

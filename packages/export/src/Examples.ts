@@ -48,7 +48,7 @@ export class ExamplesMismatch extends Schema.TaggedError<ExamplesMismatch>()("Ex
   given: Schema.String
 }) {
   override get message() {
-    return `the network takes ${this.takes} for its input ${this.input}, but the examples have ${this.given}; give examples as it takes them`
+    return `the network takes ${this.takes} for its input ${this.input}, but the examples have ${this.given}; give examples in that form`
   }
 }
 

@@ -52,7 +52,7 @@ export interface Exported {
 /** A file with that name already exists. */
 export class FileExists extends Schema.TaggedError<FileExists>()("FileExists", { file: Schema.String }) {
   override get message() {
-    return `${this.file} is there already; give another name or remove it, nothing was changed`
+    return `${this.file} already exists and was left unchanged; give another name or remove it`
   }
 }
 
@@ -62,7 +62,7 @@ export class NotWritten extends Schema.TaggedError<NotWritten>()("NotWritten", {
   reason: Schema.String
 }) {
   override get message() {
-    return `${this.file} cannot be written: ${this.reason}; give a place in a folder that you may write to`
+    return `${this.file} cannot be written: ${this.reason}; give a path in a folder that you can write to`
   }
 }
 
@@ -74,7 +74,7 @@ export class ExportDiffers extends Schema.TaggedError<ExportDiffers>()("ExportDi
   tolerance: Schema.Number
 }) {
   override get message() {
-    return `${this.file} was not kept: in ${this.runtime} its outputs are ${this.worst.toExponential(1)} from the network's where ${this.tolerance} is allowed; export in another format, and report this`
+    return `${this.file} was not kept: in ${this.runtime} its outputs differ from the network's by ${this.worst.toExponential(1)}, and ${this.tolerance} is allowed; export in another format, and report this`
   }
 }
 

@@ -194,7 +194,7 @@ const helpers: ReadonlyArray<readonly [Tensor.Primitive, string]> = [
   [
     "constant",
     `def constant(text, dtype, shape):
-    """Numbers that are a part of the network and not learned."""
+    """Constants of the network, which are not learned."""
     import base64
 
     return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=dtype).reshape(shape)`
@@ -202,14 +202,14 @@ const helpers: ReadonlyArray<readonly [Tensor.Primitive, string]> = [
   [
     "gather",
     `def rows(table, index):
-    """Rows of a table by their numbers; zeros where a number is no row's."""
+    """Rows of a table by index; zeros where an index is out of range."""
     inside = ((index >= 0) & (index < len(table))).reshape(*index.shape, *[1] * (table.dim() - 1))
     return table[index.clamp(0, len(table) - 1).long()] * inside`
   ],
   [
     "averagePool2d",
     `def average_pool(x, kernel, stride, padding, count_padding):
-    """Means over windows, with zeros around the image or without."""
+    """Means over windows; count_padding says whether the zeros around the image count."""
     mean = F.avg_pool2d(F.pad(x, padding), kernel, stride)
     if count_padding:
         return mean
@@ -272,7 +272,7 @@ const linesOf = (
   let layer = ""
   for (const [i, node] of one.nodes.entries()) {
     const twin = other.nodes[i]
-    if (twin === undefined || twin.kind !== node.kind) return fail("its graph is another one for another batch size")
+    if (twin === undefined || twin.kind !== node.kind) return fail("its graph changes with the batch size")
     if (Tensor.is("input")(node)) {
       const name = inputs.get(node.attributes.name)
       if (name === undefined) return fail(`it has the input ${node.attributes.name}, which its model does not name`)
@@ -329,7 +329,7 @@ export const of = (model: Model.Model): Result.Result<PyTorchForm, NoForm> =>
       yield* Model.evaluation({ batch: batches[0] })(model),
       yield* Model.evaluation({ batch: batches[1] })(model)
     ]
-    if (one.nodes.length !== other.nodes.length) return yield* fail("its graph is another one for another batch size")
+    if (one.nodes.length !== other.nodes.length) return yield* fail("its graph changes with the batch size")
     const inputs = new Map(Object.keys(model.inputs).map((name) => [name, identifier(name)] as const))
     const { lines, names } = yield* linesOf(one, other, inputs)
     const [first = "batch"] = inputs.values()
@@ -344,7 +344,7 @@ export const of = (model: Model.Model): Result.Result<PyTorchForm, NoForm> =>
       definitions: [...used, place],
       className,
       network: `class ${className}(nn.Module):
-    """Made from the network's graph, op by op."""
+    """Generated from the network's graph, op by op."""
 
     def __init__(self):
         super().__init__()

@@ -88,7 +88,7 @@ export const open = Effect.fn("OnnxModel.open")(function* (
           const data = found[name]?.data
           const isKnown = data instanceof Float32Array || data instanceof Int32Array
           if (!isKnown || data.length !== count * Examples.volume(port))
-            throw new Error(`its output ${name} is not what its card says`)
+            throw new Error(`its output ${name} does not match its card`)
           return [name, data]
         })
       )

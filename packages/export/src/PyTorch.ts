@@ -35,7 +35,7 @@ const usage = ({ inputs, line, outputs, picture, task, classes }: Card): string 
   return [
     `"""${python.docstring(`${task}: ${line}`)}`,
     "",
-    `    network = load()`.padEnd(47) + " # the weights stand beside this file, in a safetensors file of the same name",
+    `    network = load()`.padEnd(47) + " # the weights are next to this file, in a safetensors file of the same name",
     python.docstring(`    ${call}`.padEnd(47) + ` # ${given}`),
     ...(picture === null || classes === null
       ? []

@@ -11,7 +11,7 @@ export class NoPython extends Schema.TaggedError<NoPython>()("NoPython", {
   tried: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `no Python with PyTorch was found (tried ${this.tried.join(", ")}); install one to have the module checked`
+    return `no Python with PyTorch was found (tried ${this.tried.join(", ")}); install PyTorch to have the module checked`
   }
 }
 
@@ -21,7 +21,7 @@ export class PythonFailed extends Schema.TaggedError<PythonFailed>()("PythonFail
   detail: Schema.String
 }) {
   override get message() {
-    return `${this.python} cannot run the module: ${this.detail}; its PyTorch has to be 1.13 or newer`
+    return `${this.python} cannot run the module: ${this.detail}; its PyTorch must be 1.13 or newer`
   }
 }
 

@@ -6,6 +6,6 @@ export class TrialsNotWritten extends Schema.TaggedError<TrialsNotWritten>()("Tr
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.path} cannot be written (${this.problem}). Give a new place in a folder that you may write to, and that has room.`
+    return `${this.path} cannot be written (${this.problem}). Give a new path in a folder that you can write to and that has room.`
   }
 }

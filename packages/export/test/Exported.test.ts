@@ -178,7 +178,7 @@ describe("an export", () => {
       )
       assert.strictEqual(
         zeros.message,
-        `${file} was not kept: in PyTorch (${python}) its outputs are 1.0e+0 from the network's where 0.0001 is allowed; export in another format, and report this`
+        `${file} was not kept: in PyTorch (${python}) its outputs differ from the network's by 1.0e+0, and 0.0001 is allowed; export in another format, and report this`
       )
       assert.deepStrictEqual(yield* fs.readDirectory(folder), [])
     }).pipe(Effect.scoped, Effect.provide(services))

@@ -126,7 +126,7 @@ describe("a PyTorch module from a graph", () => {
     assert.strictEqual(
       form.network,
       `class Network(nn.Module):
-    """Made from the network's graph, op by op."""
+    """Generated from the network's graph, op by op."""
 
     def __init__(self):
         super().__init__()

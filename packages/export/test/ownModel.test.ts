@@ -178,7 +178,7 @@ describe("a hand-written network", () => {
       const { days, x } = inputs
       assert.strictEqual(
         (yield* write({ x })).message,
-        "the network takes 6 int32 numbers ([3×2]) for its input days, but the examples have nothing; give examples as it takes them"
+        "the network takes 6 int32 numbers ([3×2]) for its input days, but the examples have nothing; give examples in that form"
       )
       assert.match((yield* write({ x, days: Float32Array.from(days) })).message, /have 6 float32 numbers; give/)
       assert.match((yield* write({ days, x: new Float32Array(12) })).message, /takes 18 float32 numbers \(\[3×6\]\)/)

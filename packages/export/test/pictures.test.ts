@@ -94,14 +94,14 @@ describe("a picture in the page", () => {
             `import("./uninet.js").then(async ({ rasterOf }) => rasterOf(await ${blob})).catch(({ message }) => message)`
           )
         const remedy = "Give a file such as a JPEG or a PNG."
-        assert.strictEqual(yield* said(`new Blob(["no picture"])`), `That is no image. ${remedy}`)
+        assert.strictEqual(yield* said(`new Blob(["no picture"])`), `That is not an image. ${remedy}`)
         assert.strictEqual(
           yield* said(`fetch("files/rgb8.png").then((r) => r.blob()).then((b) => b.slice(0, 99))`),
-          `That is no image: cut short. ${remedy}`
+          `That is not an image: cut short. ${remedy}`
         )
         assert.strictEqual(
           yield* said(`new Blob(["P6 50000 50000 255 "])`),
-          `That is no image: 50000×50000 pixels are more than 178,956,970. ${remedy}`
+          `That is not an image: 50000×50000 pixels are more than the limit of 178,956,970. ${remedy}`
         )
       }).pipe(Effect.scoped),
     Browser.testTimeout

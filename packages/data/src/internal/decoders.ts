@@ -54,7 +54,7 @@ const open = (onStop: (lane: Lane) => void): Lane => {
   }
   lane.worker.on("message", ({ bad, id }: Reply) => finish(id, bad))
   lane.worker.on("error", (cause) => stop(cause instanceof Error ? cause.message : String(cause)))
-  lane.worker.on("exit", (code) => stop(`it stopped with code ${code}`))
+  lane.worker.on("exit", (code) => stop(`it exited with code ${code}`))
   return lane
 }
 
@@ -115,7 +115,7 @@ export const make = (size: number): Effect.Effect<Decode, never, Scope.Scope> =>
           : left > 1
             ? alone(job, item, left - 1)
             : Effect.succeed([
-                { path: item.path, index: item.index, reason: `decoding it ends the decoder: ${result.died}` }
+                { path: item.path, index: item.index, reason: `decoding it crashes the decoder: ${result.died}` }
               ])
       )
     return (job) =>

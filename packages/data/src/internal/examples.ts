@@ -45,7 +45,7 @@ export const checkKind = ({ classes, inputs, standardise = [], targets }: Kind):
     return new InvalidOption({
       option: "inputs",
       value: "empty",
-      expected: "at least one input, by the model's name for it"
+      expected: "at least one input, under the name that the model uses"
     })
   for (const [option, { shape }] of [...entries(inputs), ["targets", targets] as const])
     if (!shape.every((length) => Number.isSafeInteger(length) && length >= 1))
@@ -61,7 +61,7 @@ export const checkKind = ({ classes, inputs, standardise = [], targets }: Kind):
     return new InvalidOption({
       option: "the shape of targets",
       value: `[${targets.shape.join(", ")}]`,
-      expected: `[…, ${classes.length}], a number a class, or leave the classes out`
+      expected: `[…, ${classes.length}], with one number per class, or leave the classes out`
     })
   return undefined
 }
@@ -87,7 +87,7 @@ export const checkNumbers = (
     const value = numbers[start + place] ?? Number.NaN
     const good = feature.dtype === "int32" ? isInt32(value) : Number.isFinite(Math.fround(value))
     if (!good) {
-      const expected = feature.dtype === "int32" ? "a whole number of 32 bits" : "a finite number"
+      const expected = feature.dtype === "int32" ? "a 32-bit integer" : "a finite number"
       return new InvalidNumber({ source: kind.name, split, index, what, place, value, expected })
     }
     if (labels !== undefined && feature.dtype === "int32" && (value < 0 || value >= labels))
@@ -113,7 +113,7 @@ export const wrongLength = (
   new InvalidSamples({
     source: kind.name,
     split,
-    reason: `${found} numbers of ${what} do not make ${of} of [${shape.join(", ")}]`,
+    reason: `${found} numbers for ${what} do not make ${of} of shape [${shape.join(", ")}]`,
     remedy: "Give one of that shape for every example"
   })
 

@@ -22,7 +22,7 @@ const reasons: Record<string, string> = {
   ELOOP: "a link that leads back to itself",
   ENAMETOOLONG: "a name that is too long",
   EMFILE: "too many files are open",
-  ERR_FS_FILE_TOO_LARGE: "it has more than 2 GiB",
+  ERR_FS_FILE_TOO_LARGE: "it is larger than 2 GiB",
   ENOTDIR: "a file where a folder is expected"
 }
 
@@ -86,7 +86,7 @@ const reasonOfGzip = (code: string): string =>
   code === "Z_BUF_ERROR"
     ? "the gzip stream is cut short"
     : code === "ERR_BUFFER_TOO_LARGE"
-      ? "the gzip stream unpacks to more than its own header says, or than 2 GiB"
+      ? "the gzip stream unpacks to more than its own header says, or to more than 2 GiB"
       : "not a valid gzip stream"
 
 export interface Entry {

@@ -28,13 +28,13 @@ export const standard = (
 ): Effect.Effect<order.Size, InvalidSamples> => {
   const most = order.capacity(labels, classes)
   const tenth = Math.floor(labels.length / 10)
-  if (most > 0) return Effect.succeed(tenth === 0 ? "one a class" : Math.min(tenth, most))
+  if (most > 0) return Effect.succeed(tenth === 0 ? "one per class" : Math.min(tenth, most))
   return Effect.fail(
     new InvalidSamples({
       source,
       split: "validation",
-      reason: `of ${labels.length} training images in ${classes} classes, none can be kept for it without a class losing its last`,
-      remedy: "Give at least two training images of a class, or a validation split of its own"
+      reason: `none of the ${labels.length} training images in ${classes} classes can be held out without a class losing its last one`,
+      remedy: "Give at least two training images of some class, or a separate validation split"
     })
   )
 }
@@ -49,11 +49,11 @@ export const parts = <const S extends ReadonlyArray<order.Size>>(
   Effect.suspend(() => {
     const most = order.capacity(labels, classes)
     const several = order.countsOf(labels, classes).filter((count) => count > 1).length
-    const counts = sizes.map((size) => (size === "one a class" ? several : size))
+    const counts = sizes.map((size) => (size === "one per class" ? several : size))
     const held = counts.reduce((a, b) => a + b, 0)
     const wrong =
       counts.find((size) => !(Number.isSafeInteger(size) && size >= 0)) ??
-      (sizes.includes("one a class") && several === 0 ? "one a class" : held > most ? held : undefined)
+      (sizes.includes("one per class") && several === 0 ? "one per class" : held > most ? held : undefined)
     return wrong === undefined
       ? Effect.succeed(order.stratified(random, labels, classes, sizes))
       : Effect.fail(

@@ -66,7 +66,7 @@ export const capacity = (labels: Int32Array, classes: number): number =>
   spare(countsOf(labels, classes)).reduce((a, b) => a + b, 0)
 
 /** The number of samples in a part, taken from every class that has any left to give besides its last one. */
-export type Size = number | "one a class"
+export type Size = number | "one per class"
 
 /** One part for every size, and what is left. */
 export type Parts<S extends ReadonlyArray<Size>> = readonly [
@@ -77,7 +77,7 @@ export type Parts<S extends ReadonlyArray<Size>> = readonly [
 /** How many samples of every class a part gets, when this many of each are left. */
 const dealt = (left: ReadonlyArray<number>, size: Size, ranks: ReadonlyArray<number>): ReadonlyArray<number> => {
   const most = spare(left)
-  if (size === "one a class") return most.map((count) => Math.min(1, count))
+  if (size === "one per class") return most.map((count) => Math.min(1, count))
   const counts = Arr.zipWith(proportional(left, size, ranks), most, (count, most) => Math.min(count, most))
   // The other classes provide what a class cannot give without losing its last sample.
   const lacking = size - counts.reduce((a, b) => a + b, 0)

@@ -48,16 +48,16 @@ export const checked = <S>({
   DataError
 > => {
   const invalid = (reason: string, remedy: string) => new InvalidSamples({ source, split: name, reason, remedy })
-  const count = `Give it samples: ${size}, or the size that the stream has`
+  const count = `Make the stream yield exactly ${size}, or set size to the number that it yields`
   const indexed = (sample: S, index: number): Effect.Effect<Indexed<S>, DataError> => {
-    if (index >= size) return Effect.fail(invalid(`its stream gives more than ${size} samples`, count))
+    if (index >= size) return Effect.fail(invalid(`its stream yields more than ${size} samples`, count))
     const wrong = check(sample, index)
     return wrong === undefined ? Effect.succeed({ sample, index }) : Effect.fail(wrong)
   }
   return Stream.suspend(() => {
     let seen = 0
     return samples.pipe(
-      Stream.mapError((cause): DataError => invalid(`its stream failed: ${String(cause)}`, "Mend the stream")),
+      Stream.mapError((cause): DataError => invalid(`its stream failed: ${String(cause)}`, "Fix the stream")),
       Stream.mapEffect(indexed),
       Stream.tap(() => Effect.sync(() => (seen += 1))),
       Stream.concat(

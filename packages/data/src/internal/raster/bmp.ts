@@ -25,7 +25,7 @@ const headerOf = (view: DataView): Header | Undecodable => {
     const [width, height] = [view.getUint16(18, true), view.getUint16(20, true)]
     return { size, width, height, topDown: false, bits, compression: compressions.none, colours: 1 << bits, entry: 3 }
   }
-  if (![40, 52, 56, 64, 108, 124].includes(size)) return { reason: `a BMP header of ${size} bytes, which is not known` }
+  if (![40, 52, 56, 64, 108, 124].includes(size)) return { reason: `a BMP with an unknown header of ${size} bytes` }
   const height = view.getInt32(22, true)
   const bits = view.getUint16(28, true)
   return {
@@ -115,7 +115,7 @@ export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const { bits, colours, compression, entry, height, size, topDown, width } = header
   const wrong = checkSize(width, height)
   if (wrong !== undefined) return wrong
-  const unknown = { reason: `a BMP of ${bits} bits and compression ${compression}, which is not known` }
+  const unknown = { reason: `an unknown kind of BMP, with ${bits} bits and compression ${compression}` }
   const masked = compression === compressions.masks
   const masks = masked ? [0, 1, 2].map((i) => view.getUint32(54 + 4 * i, true)) : []
   const tables = 14 + size + (masked && size === 40 ? 12 : 0)

@@ -136,7 +136,7 @@ export const decode = async (bytes: Uint8Array): Promise<Raster | Undecodable> =
   if (wrong !== undefined) return wrong
   const bands = bandsOf[colour]
   if (bands === undefined || depthsOf[colour]?.includes(depth) !== true)
-    return { reason: `a PNG of colour type ${colour} and ${depth} bits, which there is not` }
+    return { reason: `a PNG of colour type ${colour} with ${depth} bits, a combination that does not exist` }
   const parts: Array<Uint8Array> = []
   let palette = new Uint8Array()
   let orientation = 1

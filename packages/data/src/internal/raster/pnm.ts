@@ -47,7 +47,7 @@ const round = (value: number): number => {
 export const decode = (bytes: Uint8Array): Raster | Undecodable => {
   const kind = (bytes[1] ?? 0) - 48
   const read = reader(bytes, 2)
-  const damaged = { reason: "cut short, or no numbers where they are expected" }
+  const damaged = { reason: "cut short, or without numbers where they are expected" }
   const [width, height] = [read.number(), read.number()]
   if (width === undefined || height === undefined) return damaged
   const wrong = checkSize(width, height)

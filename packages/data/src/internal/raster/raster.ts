@@ -26,7 +26,7 @@ export const checkSize = (width: number, height: number): Undecodable | undefine
   width < 1 || height < 1
     ? { reason: `an image of ${width}×${height} pixels` }
     : width * height > maxPixels
-      ? { reason: `${width}×${height} pixels are more than ${maxPixels.toLocaleString("en")}` }
+      ? { reason: `${width}×${height} pixels are more than the limit of ${maxPixels.toLocaleString("en")}` }
       : undefined
 
 /** The luma of a pixel (ITU-R 601), in Pillow's fixed-point arithmetic. */
