@@ -272,7 +272,11 @@ const prepare = Effect.fn("ImageFolder.prepare")(function* (options: ImageFolder
   yield* within("workers", workers, 256)
   const { cropRatio = evaluationCropRatio(size) } = options
   if (!(cropRatio > 0 && cropRatio <= 1)) {
-    return yield* new InvalidOption({ option: "cropRatio", value: cropRatio, expected: "a number above 0 and at most 1" })
+    return yield* new InvalidOption({
+      option: "cropRatio",
+      value: cropRatio,
+      expected: "a number above 0 and at most 1"
+    })
   }
   const mean = options.mean ?? (channels === 3 ? imagenet.mean : [average(imagenet.mean)])
   const deviation = options.deviation ?? (channels === 3 ? imagenet.deviation : [average(imagenet.deviation)])

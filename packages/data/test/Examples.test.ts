@@ -242,7 +242,10 @@ describe("Examples", () => {
     "the input row of example 1 is NaN at position 2; give a finite number": withTrain(at(5, Number.NaN)),
     "the input row of example 0 is Infinity at position 1": withTrain(at(1, Infinity)),
     "the input row of example 2 is 1e+300 at position 0": withTrain(at(6, 1e300)),
-    "sums, train split: the target of example 1 is NaN at position 0": withTrain({ ...rows(2), targets: [1, Number.NaN] }),
+    "sums, train split: the target of example 1 is NaN at position 0": withTrain({
+      ...rows(2),
+      targets: [1, Number.NaN]
+    }),
     "the shape of row is [0]": { ...sums, inputs: { row: Dataset.float32(0) } },
     "the shape of targets is [1.5]": { ...sums, targets: Dataset.float32(1.5) },
     "the shape of targets is []. Give it […, 2]": { ...sums, classes: ["a", "b"] },
@@ -259,10 +262,7 @@ describe("Examples", () => {
       const place = yield* failure(
         Examples.make({ ...segmented, test: { ...test, inputs: { ...test.inputs, place: [0, 0.5] } } })
       )
-      assert.include(
-        place,
-        "test split: the input place of example 1 is 0.5 at position 0; give a 32-bit integer"
-      )
+      assert.include(place, "test split: the input place of example 1 is 0.5 at position 0; give a 32-bit integer")
       const label = yield* failure(Examples.make({ ...segmented, test: { ...test, targets: test.targets.with(8, 3) } }))
       assert.include(label, "scenes, test split: sample 1 has label 3, outside 0…2")
       const { classes: _, ...unnamed } = segmented
@@ -275,7 +275,7 @@ describe("Examples", () => {
   it.effect("its layer provides the service, which knows them from images", () =>
     Effect.gen(function* () {
       const message = yield* failure(Dataset.images(yield* Dataset.Dataset))
-      assert.include(message, "sums holds row [3] (float32) with targets [] (float32) and no labelled images")
+      assert.include(message, "sums holds row [3] (float32) with targets [] (float32), which are not labelled images")
     }).pipe(Effect.provide(Examples.layer(sums)))
   )
 })

@@ -217,7 +217,8 @@ describe("ImageFolder", () => {
   it.effect("refuses a layout that would mean something else than it says", () =>
     Effect.gen(function* () {
       const message = (counts: Record<string, number>) => Effect.flatMap(animals(counts), (folder) => failure(folder))
-      const both = "the folders val and validation both exist, but only one of them can be this split. Rename the one that is not"
+      const both =
+        "the folders val and validation both exist, but only one of them can be this split. Rename the one that is not"
       assert.include(yield* message({ train: 2, val: 1, validation: 1, test: 1 }), both)
       assert.include(yield* message({ train: 2, val: 1, validation: 1 }), both)
       assert.include(
@@ -415,7 +416,10 @@ describe("ImageFolder", () => {
     Effect.gen(function* () {
       assert.include(yield* failure("does/not/exist"), "no such file or folder")
       assert.include(yield* failure(yield* folderOf({ "val/x/a.jpg": "" })), "…/train: no such file")
-      assert.include(yield* failure(yield* folderOf({ "train/x/a.jpg": "" })), "there is neither a val nor a test folder")
+      assert.include(
+        yield* failure(yield* folderOf({ "train/x/a.jpg": "" })),
+        "there is neither a val nor a test folder"
+      )
       const empty = yield* folderOf({ "train/x/a.jpg": "", "val/x/a.txt": "" })
       assert.include(yield* failure(empty), "val split: its class folders hold no images")
       const fine = yield* animals({ train: 1, val: 1 })
@@ -424,7 +428,7 @@ describe("ImageFolder", () => {
       assert.include(yield* failure(fine, { size: 1e9 }), "size is 1000000000. Give it a whole number from 1 to 4096.")
       assert.include(yield* failure(fine, { workers: 1.5 }), "workers is 1.5")
       assert.include(yield* failure(fine, { cropRatio: 0 }), "cropRatio is 0")
-      assert.include(yield* failure(fine, { mean: [0] }), "3 numbers each")
+      assert.include(yield* failure(fine, { mean: [0] }), "3 numbers for each")
       assert.include(
         yield* failure(fine, { validation: { size: 2 } }),
         "from 0 to 0 of the 2 training samples, so that every class keeps one"

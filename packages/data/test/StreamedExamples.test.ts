@@ -116,7 +116,10 @@ describe("StreamedExamples", () => {
   const wrong = {
     "ends after 30 of 31 samples": { ...options, train: { ...options.train, size: 31 } },
     "yields more than 29 samples": { ...options, train: { ...options.train, size: 29 } },
-    "2 numbers for input row do not make example 30 of shape [3]": and({ ...good, inputs: { ...good.inputs, row: [1, 2] } }),
+    "2 numbers for input row do not make example 30 of shape [3]": and({
+      ...good,
+      inputs: { ...good.inputs, row: [1, 2] }
+    }),
     "3 numbers for target do not make example 30 of shape [2]": and({ ...good, target: [1, 2, 3] }),
     "rows, train split: the input row of example 30 is NaN at position 1": and({
       ...good,

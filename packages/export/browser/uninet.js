@@ -138,7 +138,8 @@ export const rasterOf = async (blob) => {
   const format = Raster.formatOf(bytes)
   if (format !== undefined && format !== "jpeg") {
     const raster = await Raster.decode(bytes)
-    if ("reason" in raster) throw new Error(`That is not an image: ${raster.reason}. Give a file such as a JPEG or a PNG.`)
+    if ("reason" in raster)
+      throw new Error(`That is not an image: ${raster.reason}. Give a file such as a JPEG or a PNG.`)
     return raster
   }
   const read = blob.type.startsWith("image/svg") ? drawn : decoded

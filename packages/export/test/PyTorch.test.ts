@@ -90,7 +90,7 @@ describe("a PyTorch module", () => {
     const { pytorch: _, ...silent } = OperatorSet.standard.DWConv
     const [first, ...stages] = everything.stages
     const mine = { ...everything, stages: [{ ...first, operator: "Mine" }, ...stages] }
-    const opByOp = '"""Made from the network\'s graph, op by op."""'
+    const opByOp = '"""Generated from the network\'s graph, op by op."""'
     assert.include(text({ ...OperatorSet.standard, Mine: silent }, mine), opByOp)
     // A different operator with a standard one's name is not the standard one.
     assert.include(text({ ...OperatorSet.standard, DWConv: silent }, everything), opByOp)

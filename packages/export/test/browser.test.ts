@@ -75,7 +75,7 @@ describe("the page in a browser", () => {
         const unlike = yield* evaluate(
           "fetch('files/other.onnx').then((r) => r.arrayBuffer()).then((b) => import('./uninet.js').then(({ open }) => open(new Uint8Array(b)))).catch((error) => error.message)"
         )
-        assert.match(String(unlike), /^The model does not say that it tells classes of pictures apart\. Give a file/)
+        assert.match(String(unlike), /^The model's file does not describe an image classifier\. Give a file/)
       }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)),
     Browser.testTimeout
   )
