@@ -1,10 +1,10 @@
 /**
- * Bayesian optimisation that takes its results for what they are, noisy: a Gaussian process that learns how much each choice matters, and how results go with the costs that the search bounds, says how well a network
- * is expected to do and how sure that is. The network with the largest expected improvement is tried next, among the neighbours and mutations of the networks that it believes best and of those that measured best, and
- * random ones. What it believes best is told beside what measured best (`Strategy.believed`).
+ * Bayesian optimisation that treats its results as noisy. A Gaussian process learns how much each choice matters and how results depend on the costs that the search bounds; it predicts how well a
+ * network will do and how certain that is. The candidates are neighbours and mutations of the networks that it believes best and of those that measured best, plus random networks; the one with the largest expected
+ * improvement is tried next. The networks that it believes best are reported alongside those that measured best (`Strategy.believed`).
  *
- * **Source.** C. White, W. Neiswanger and Y. Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search", AAAI 2021, has the candidates by mutation of the best. The Gaussian
- * process in the place of their ensemble of networks is our choice: it is fitted in milliseconds and needs no path encoding. So is expected improvement in the place of Thompson sampling, by measurement.
+ * **Source.** C. White, W. Neiswanger and Y. Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search", AAAI 2021, generates the candidates by mutating the best. Replacing their
+ * ensemble of networks by a Gaussian process is our choice: it is fitted in milliseconds and needs no path encoding. Replacing Thompson sampling by expected improvement is also our choice, based on measurements.
  */
 import { Constraint, Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Arr from "effect/Array"
@@ -18,29 +18,29 @@ import type { Believed, Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "bananas"
 
-/** How the search begins and what it predicts by. */
+/** How the search starts, which candidates it considers and how many results it remembers. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
-  /** Networks whose neighbours are candidates: so many that are believed best, and so many that measured best. Default 5. */
+  /** Networks whose neighbours are candidates: this many that the model believes best, and this many that measured best. Default 5. */
   readonly elites?: number
-  /** Mutations of mutations of each of them (in spaces with numbers, where neighbours are too many, mutations as well) among the candidates. Default 20. */
+  /** Mutations of mutations of each of these networks among the candidates (and single mutations in spaces with numbers, where there are too many neighbours). Default 20. */
   readonly mutations?: number
   /** Random networks among the candidates. Default 200. */
   readonly randoms?: number
-  /** Results the process remembers: the latest, and the best half of the others. Default 400. */
+  /** Results that the process remembers: half of them the latest, half the best of the others. Default 400. */
   readonly memory?: number
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = { initial: 10, elites: 5, mutations: 20, randoms: 200, memory: 400 } satisfies Options
 
-/** Results after which the process is fitted for the first time, and the share of new ones after which it is again. */
+/** The process is first fitted after `firstFit` results, and again whenever their number has grown by the factor `growth`. */
 const firstFit = 8
 const growth = 1.2
 
 /**
- * BANANAS' search with a Gaussian process over a space, under constraints or not.
+ * BANANAS with a Gaussian process over a space, with or without constraints.
  *
  * @example
  * ```ts
@@ -81,7 +81,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     const { history, points } = bench
     const { constraints } = points.constrained
     const numeric = points.sites.some(Site.isNumeric)
-    /** What is fitted when there are so many results, and not when it is asked: so that a replay comes to the same. */
+    /** Fitted at fixed numbers of results, not when a proposal is asked for, so that a replay gives the same fit. */
     let fit = Surrogate.begin(points.sites, constraints.length)
     let refitAt = firstFit
 
@@ -133,7 +133,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
           .slice(0, elites)
           .map(([result]) => result)
       const chosen = new Set([...first(model.expect(known.rows)), ...first(known.targets)])
-      // What is being tried counts with what is expected of it.
+      // Pending points count with their expected result.
       const pending = bench.pending().map(rowOf)
       if (pending.length > 0) {
         const targets = [...known.targets, ...model.expect(pending)]
@@ -193,7 +193,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** Standard deviations to either side of a mean within which nine of ten normal numbers lie. */
+/** The 90% interval of a normal distribution reaches this many standard deviations to either side of the mean. */
 const ninety = 1.6449
 
 const logarithm = (x: number) => (Number.isFinite(x) ? Math.sign(x) * Elementary.log1p(Math.abs(x)) : 0)
@@ -201,7 +201,7 @@ const logarithm = (x: number) => (Number.isFinite(x) ? Math.sign(x) * Elementary
 const better = (a: Kit.Observation, b: Kit.Observation) =>
   a.reward === b.reward ? a.trial - b.trial : a.reward > b.reward ? -1 : 1
 
-/** The reward that a normal score stands for: between those of the results, as many failed ones being below. */
+/** The reward that corresponds to a normal score, interpolated between the results' sorted rewards, with `failed` results ranked below them. */
 const rewardOf =
   (rewards: ReadonlyArray<number>, failed: number) =>
   (score: number): number => {
@@ -212,6 +212,6 @@ const rewardOf =
     return low + share * ((rewards[below + 1] ?? low) - low)
   }
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -1,6 +1,6 @@
 /**
- * Local search: all neighbours of the best network, then of the next best whose neighbours are not all known, and so on (White et al., "Exploring the
- * Loss Landscape in Neural Architecture Search", UAI 2021; theirs starts again at random where this, our choice, goes on from the next best).
+ * Local search: tries all neighbours of the best network, then those of the next best network that has untried neighbours, and so on (White et al., "Exploring the
+ * Loss Landscape in Neural Architecture Search", UAI 2021). Theirs restarts at random; ours continues from the next best (our choice).
  */
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
@@ -12,26 +12,26 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "local-search"
 
-/** How the search begins. */
+/** How the search starts. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = { initial: 10 } satisfies Options
 
-/** Local search over a space, under constraints or not. */
+/** Local search over a space, with or without constraints. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const wrong = Kit.check(name, settings, { initial: Kit.positiveInteger })
   if (wrong !== undefined) return yield* wrong
   return yield* Kit.make(name, domain, prng, (bench) => {
     const { history, points } = bench
-    /** Results whose neighbours may not all be proposed, best first; of equal ones the one that was told first. */
+    /** Results that may still have unproposed neighbours, best first; ties go to the one told first. */
     let heap = Heap.make(sooner)
     let taken = 0
-    /** The neighbours of the best that may still be proposed. */
+    /** The neighbours of the best result that can still be proposed. */
     let around: { readonly of: string; readonly points: ReadonlyArray<Kit.Point> } | undefined
     const next = () => {
       if (bench.asked() < settings.initial) return bench.random()
@@ -61,13 +61,13 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
 
 interface Result {
   readonly observation: Kit.Observation
-  /** How many were told before it. */
+  /** How many results were told before it. */
   readonly told: number
 }
 
 const sooner = (a: Result, b: Result) =>
   a.observation.reward === b.observation.reward ? a.told < b.told : a.observation.reward > b.observation.reward
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))

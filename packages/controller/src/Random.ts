@@ -1,5 +1,5 @@
 /**
- * Random search: every network not proposed yet with equal chances. The baseline that anything else has to beat.
+ * Random search: every network not yet proposed is equally likely. The baseline that every other strategy has to beat.
  */
 import type { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
@@ -11,10 +11,10 @@ import type { StrategyError } from "./StrategyError.ts"
 
 const name = "random"
 
-/** There is nothing to choose. */
+/** Random search has no options. */
 export interface Options {}
 
-/** Random search over a space, under constraints or not. */
+/** Random search over a space, with or without constraints. */
 export const make = <A>(
   domain: Domain<A>,
   _options: Options,
@@ -22,6 +22,6 @@ export const make = <A>(
 ): Effect.Effect<Strategy<A>, StrategyError> =>
   Kit.make(name, domain, prng, ({ random }) => ({ next: random, learns: false }))
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -1,5 +1,5 @@
 /**
- * Regularized (aging) evolution: a tournament among the last results chooses a parent, one changed choice makes the child, and the oldest result
+ * Regularized (aging) evolution: a tournament among the latest results selects a parent, changing one choice gives the child, and the oldest result
  * leaves the population (Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019).
  */
 import type { Prng } from "@uninet/search-space"
@@ -12,18 +12,18 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "evolution"
 
-/** How many may be parents, and of how many the best one is. */
+/** The sizes of the population and of a tournament. */
 export interface Options {
-  /** The last results that may become parents; as many random networks come first. Default 30. */
+  /** How many of the latest results can become parents; the search starts with this many random networks. Default 30. */
   readonly population?: number
-  /** Results drawn for a tournament, whose best is the parent. Default 10. */
+  /** Results drawn for a tournament; the best of them is the parent. Default 10. */
   readonly sample?: number
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = { population: 30, sample: 10 } satisfies Options
 
-/** Regularized evolution over a space, under constraints or not. */
+/** Regularized evolution over a space, with or without constraints. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { population, sample } = settings
@@ -48,6 +48,6 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))

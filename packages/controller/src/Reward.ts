@@ -1,19 +1,19 @@
 /**
- * Reward forms: one number from an accuracy and costs (Tan et al., "MnasNet", CVPR 2019, section 3).
+ * Reward functions that combine an accuracy and costs into one number (Tan et al., "MnasNet", CVPR 2019, section 3).
  */
 import { Elementary } from "@uninet/search-space"
 
-/** A cost with the value it should have at most; both above 0, in the same unit. */
+/** A cost and its target, the most that it should be; both above 0, in the same unit. */
 export interface Target {
-  /** Of the network, in the target's unit. */
+  /** The network's cost, in the target's unit. */
   readonly cost: number
-  /** What it should cost, in the same unit. */
+  /** The most that it should cost, in the same unit. */
   readonly target: number
 }
 
 /**
- * MnasNet's weighted product: accuracy · (cost / target)^w, with w = `alpha` where the target is met and `beta` where it is not.
- * Defaults α = β = −0.07, with which twice the cost is worth 5% of the accuracy.
+ * MnasNet's weighted product: accuracy · (cost / target)^w, with w = `alpha` if the target is met and `beta` if it is not.
+ * Default α = β = −0.07, so doubling the cost is worth 5% of the accuracy.
  *
  * @example
  * ```ts
@@ -33,7 +33,7 @@ export const soft = (accuracy: number, targets: ReadonlyArray<Target>, w = -0.07
   targets.reduce((reward, target) => mnasnet(reward, target, { alpha: w, beta: w }), accuracy)
 
 /**
- * The hard bound (MnasNet's α = 0, β = −1): the accuracy itself within all targets, and beyond one as much less as the target is exceeded. To refuse
+ * The hard bound (MnasNet's α = 0, β = −1): the accuracy itself if all targets are met, divided by cost / target for every target that is exceeded. To exclude
  * such networks altogether, give the strategy a constraint.
  *
  * @example

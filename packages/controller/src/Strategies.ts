@@ -1,5 +1,5 @@
 /**
- * All strategies of this package by the names that the command line uses.
+ * All strategies of this package, under their names on the command line.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ import { type Domain, SearchStrategy, type Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 import * as Tpe from "./Tpe.ts"
 
-/** Makes a strategy, with its defaults. */
+/** Makes a strategy with its default options. */
 export type Make = <A>(
   domain: Domain<A>,
   prng: Prng.Prng
@@ -73,8 +73,8 @@ export const names: ReadonlyArray<Name> = [
 export const isName = (text: string): text is Name => Object.hasOwn(all, text)
 
 /**
- * Provides `SearchStrategy` with the strategy of a name and its default options: for whoever has the name from a command line. Only the policies use the
- * `Runtime`; the `layer` of every other strategy needs none.
+ * Provides `SearchStrategy` with the named strategy and its default options, for programs that take the name from a command line. Only the policies use the
+ * `Runtime`; the other strategies' own `layer`s do not need it.
  *
  * @example
  * ```ts

@@ -1,14 +1,15 @@
 /**
- * A strategy decides which networks a search looks at next. It is asked for proposals and told their results, in batches:
+ * A strategy decides which networks a search tries next. You ask it for proposals and tell it their results, in batches:
  *
- * - Nothing is proposed twice (networks are told apart by their canonical form), until the space is exhausted, which is said.
+ * - Nothing is proposed twice; networks are compared by their canonical form. When the space is exhausted, `ask` fails with `Exhausted`.
  * - The same seed and the same sequence of `ask` and `tell` give the same proposals. Within one `tell` the order does not matter: results are
  *   taken in the order of their trials.
- * - Asking is legal while earlier proposals have no result yet, so any number of workers may be busy.
+ * - You may ask while earlier proposals have no result yet, so any number of workers can be busy.
  *
- * **What a strategy knows when it proposes** is what it was told before it was asked, and nothing of the proposals that are still out. A search that asks for `ahead` proposals
- * before the first result is told (`Search` does, 8 by default) has as many random ones at the start, and every later proposal is made without the results of the `ahead` before it: with
- * `ahead: 8` four trials of evolution are four random ones. Strategies that begin with random networks (`population`, `initial`) begin with the larger of the two numbers.
+ * **What a strategy knows when it proposes.** It knows the results that it was told before it was asked, and nothing about the results of pending proposals. A search that asks for
+ * `ahead` proposals before it tells the first result (`Search` does, 8 by default) starts with that many random ones, and every later proposal is made without the results of the
+ * `ahead` proposals before it: with `ahead: 8`, four trials of evolution are four random ones. Strategies that begin with random networks (`population`, `initial`) begin with the
+ * larger of the two numbers.
  *
  * @example
  * ```ts
@@ -35,21 +36,21 @@ import type { Lesson } from "./Lesson.ts"
 import type { StrategyError } from "./StrategyError.ts"
 import type { Told } from "./Told.ts"
 
-/** A network to be tried. */
+/** A network to try. */
 export interface Proposal<out A> {
-  /** 0, 1, 2, … in the order of proposals: what its result is told under. */
+  /** 0, 1, 2, … in the order of proposals. Tell the result under this number. */
   readonly trial: number
-  /** The network; worked out when first read. */
+  /** The network; computed when first read. */
   readonly value: A
   /** Its canonical tokens. */
   readonly tokens: Space.Tokens
-  /** Its canonical hash, `Space.hash`; worked out when first read. */
+  /** Its canonical hash, `Space.hash`; computed when first read. */
   readonly hash: string
 }
 
 /**
- * A policy's view of one choice: the site, what was chosen there, and how likely each option was after the choices before; of a site with `slots` (too many
- * options) how likely each slot was, whose options have equal chances.
+ * A policy's view of one choice: the site, what was chosen there, and the probability of each option given the choices before it. For a site with `slots` (too
+ * many options), the probabilities are those of the slots; all options of a slot are equally likely.
  */
 export interface Step {
   readonly site: Site.Site
@@ -58,19 +59,19 @@ export interface Step {
   readonly probabilities: ReadonlyArray<number>
 }
 
-/** What a model of the results holds of a network that was tried. */
+/** What a model of the results estimates for a network that was tried. */
 export interface Believed {
   /** The trial's number, from 0. */
   readonly trial: number
-  /** The reward that it is worth, noise apart, and the interval in which that lies with 90% confidence. */
+  /** The estimated reward without noise; `low` and `high` are its 90% confidence interval. */
   readonly reward: number
-  /** The lower end of the interval, in rewards. */
+  /** The lower end of the interval, in units of the reward. */
   readonly low: number
-  /** The upper end of the interval, in rewards. */
+  /** The upper end of the interval, in units of the reward. */
   readonly high: number
 }
 
-/** A strategy's whole state as JSON. `state` is its own business; `restore` checks it. */
+/** A strategy's whole state as JSON. The format of `state` is private to the strategy; `restore` checks it. */
 export const Snapshot = Schema.Struct({
   /** `Strategy.name`. */
   strategy: Schema.String,
@@ -81,38 +82,38 @@ export const Snapshot = Schema.Struct({
 })
 export type Snapshot = typeof Snapshot.Type
 
-/** A search algorithm over a space of `A`s, with its state. Made by `make` of `Random`, `RegularizedEvolution`, `Ppo`, … */
+/** A search algorithm over a space of `A`s, with its state. Made by the `make` of `Random`, `RegularizedEvolution`, `Ppo`, … */
 export interface Strategy<out A> {
-  /** The algorithm's name as the command line writes it: `random`, `evolution`, `ppo`, … */
+  /** The algorithm's name on the command line: `random`, `evolution`, `ppo`, … */
   readonly name: string
   /**
-   * The next proposals: `count` of them, or fewer where the space has no more. Fails with `Exhausted` where it has none at all.
+   * The next proposals: `count` of them, or fewer if the space has no more. Fails with `Exhausted` if it has none left.
    */
   readonly ask: (count: number) => Effect.Effect<ReadonlyArray<Proposal<A>>, StrategyError>
   /**
-   * Takes results of earlier proposals. Fails with `InvalidReward`, `UnknownTrial` or `AlreadyTold`, and then has taken none of them.
+   * Takes the results of earlier proposals. If it fails, with `InvalidReward`, `UnknownTrial` or `AlreadyTold`, it has taken none of them.
    */
   readonly tell: (results: ReadonlyArray<Told>) => Effect.Effect<void, StrategyError>
-  /** The state, to go on from by `restore` in another process; the future is the same as if nothing had been interrupted. */
+  /** The state. Another process can continue from it with `restore`, and proposes the same as if there had been no interruption. */
   readonly snapshot: Effect.Effect<Snapshot, StrategyError>
-  /** Replaces the state. Fails with `InvalidSnapshot`, and then has changed nothing. The seed is the snapshot's from then on. */
+  /** Replaces the state, including the seed, by the snapshot's. If it fails, with `InvalidSnapshot`, it has changed nothing. */
   readonly restore: (snapshot: Snapshot) => Effect.Effect<void, StrategyError>
   /**
-   * Takes points that somebody else wants tried as its next proposals: their results are told like those of its own. One that was proposed before, or is outside the constraints, has a trial
-   * like any other. A strategy of one's own may lack it, and then cannot be started with given points.
+   * Takes given points as its next proposals: their results are told like those of its own. A point that was proposed before, or that is outside the constraints, gets a trial
+   * like any other. A custom strategy may leave this out, and then cannot be started with given points.
    */
   readonly adopt?: (points: ReadonlyArray<Space.Tokens>) => Effect.Effect<ReadonlyArray<Proposal<A>>, StrategyError>
   /**
-   * Hears of earlier searches, before it is asked for anything. It counts them as a prior, by the ranks of their results; its own results tell how far that holds here. Absent where a strategy has
-   * no use for it (`random`, `grid`).
+   * Takes the results of earlier searches, before the first `ask`. It uses them as a prior, by the ranks of their results; its own results tell how far that prior holds here. Absent
+   * if a strategy has no use for it (`random`, `grid`).
    */
   readonly learn?: (lessons: ReadonlyArray<Lesson>) => Effect.Effect<void, StrategyError>
   /**
-   * For strategies with a model that knows that results are noisy: what it holds of every network with a result that it remembers, those that it believes best first. The best one measured is often the luckiest;
-   * this is the model's word on which one is the best. Empty while there are too few results.
+   * For strategies whose model accounts for noisy results: the model's estimate for every result that it remembers, best first. The network that measured best is often
+   * just the luckiest; the first one here is the one that the model believes is best. Empty while there are too few results.
    */
   readonly believed?: Effect.Effect<ReadonlyArray<Believed>, StrategyError>
-  /** For strategies with a policy: how likely every option is, at each step along some tokens, as things stand now. */
+  /** For strategies with a policy: the current policy's probability of every option, at each step along the given tokens. */
   readonly probabilities?: (tokens: Space.Tokens) => Effect.Effect<ReadonlyArray<Step>, StrategyError>
 }
 
@@ -120,10 +121,10 @@ export interface Strategy<out A> {
 export type Domain<A> = Space.Space<A> | Constrained.Constrained<A>
 
 /**
- * The strategy of a search, as a service: its name, and how it is begun on a space of any type. The search gives the space with its constraints and the
- * generator, once, by `start`; so neither seed nor constraints stand in a layer. An option that makes no sense is an error of `start`.
+ * The strategy of a search, as a service: its name, and a function that starts it on a space of any type. The search calls `start` once, with the space, its
+ * constraints and the generator, so a layer contains neither seed nor constraints. `start` fails if an option is invalid.
  *
- * Provided by the `layer` of `Random`, `RegularizedEvolution`, `Ppo`, … or by `Strategies.layer(name)`; a strategy of one's own is a `start` of one's own.
+ * Provided by the `layer` of `Random`, `RegularizedEvolution`, `Ppo`, … or by `Strategies.layer(name)`. For a custom strategy, provide your own `start`.
  *
  * @example
  * ```ts
@@ -144,9 +145,9 @@ export type Domain<A> = Space.Space<A> | Constrained.Constrained<A>
 export class SearchStrategy extends Context.Service<
   SearchStrategy,
   {
-    /** As `Strategy.name`. */
+    /** The same as `Strategy.name`. */
     readonly name: string
-    /** Begins the strategy anew on a domain. What it holds (a policy's programs) is released with the scope. */
+    /** Starts the strategy from scratch on a domain. Its resources (a policy's programs) are released with the scope. */
     readonly start: <A>(domain: Domain<A>, prng: Prng.Prng) => Effect.Effect<Strategy<A>, StrategyError, Scope.Scope>
   }
 >()("@uninet/controller/SearchStrategy") {}

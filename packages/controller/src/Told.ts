@@ -1,5 +1,5 @@
 /**
- * The result of one trial, as a strategy is told it.
+ * The result of one trial, in the form in which you tell it to a strategy.
  *
  * @example
  * ```ts
@@ -12,9 +12,9 @@
 import * as Schema from "effect/Schema"
 
 /**
- * - `Scored`: the trial's reward, larger is better; and, for strategies with several objectives, all of them, larger is better in each
- *   (negate costs).
- * - `Failed`: the trial gave no reward (it diverged, ran out of memory, was refused). A strategy takes it as worse than every scored one.
+ * - `Scored`: the trial's reward (larger is better) and, for strategies with several objectives, all of them (larger is better in each, so
+ *   negate costs).
+ * - `Failed`: the trial gave no reward (it diverged, ran out of memory or was refused). A strategy ranks it below every scored trial.
  */
 export const Told = Schema.TaggedUnion({
   Scored: {
@@ -26,7 +26,7 @@ export const Told = Schema.TaggedUnion({
 })
 export type Told = typeof Told.Type
 
-/** A trial's reward (larger is better), and its objectives where there are several. */
+/** A trial's reward (larger is better), and its objectives if there are several. */
 export const scored = (trial: number, reward: number, objectives?: ReadonlyArray<number>): Told =>
   objectives === undefined
     ? { _tag: "Scored", trial, reward }

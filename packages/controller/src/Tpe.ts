@@ -1,7 +1,7 @@
 /**
- * Tree-structured Parzen estimator: the best results and the rest each give every choice a distribution over its options, and the proposal is
- * the point, of some drawn from the first, whose likelihood is largest under the first relative to the second (Bergstra et al., "Algorithms for
- * Hyper-Parameter Optimization", NeurIPS 2011).
+ * Tree-structured Parzen estimator (TPE): two distributions over the options of every choice, one fitted to the best results and one to the rest.
+ * Some points are drawn from the first, and the one with the largest likelihood ratio of the first to the second is proposed (Bergstra et al.,
+ * "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011).
  */
 import { Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Arr from "effect/Array"
@@ -14,24 +14,24 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "tpe"
 
-/** How the search begins, which results count as good, and how many candidates there are for a proposal. */
+/** How the search starts, which results count as good, and how many candidates are drawn for a proposal. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
   /** The share of the results that count as the best. Default 0.1. */
   readonly gamma?: number
-  /** At most so many results count as the best. Default 25. */
+  /** The most results that count as the best. Default 25. */
   readonly mostGood?: number
   /** Points drawn for one proposal. Default 24. */
   readonly candidates?: number
-  /** The weight of the uniform distribution, in results. Default 1. */
+  /** The weight of the uniform distribution, as a number of results. Default 1. */
   readonly prior?: number
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = { initial: 10, gamma: 0.1, mostGood: 25, candidates: 24, prior: 1 } satisfies Options
 
-/** TPE over a space, under constraints or not. */
+/** TPE over a space, with or without constraints. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { candidates, gamma, initial, mostGood, prior } = settings
@@ -52,12 +52,12 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       total += site.count
       return { site, from, cells: undefined, densities: undefined }
     })
-    /** How likely every option of the listed sites is among the best, and the logarithm of how much likelier than among the rest. */
+    /** The probability of every option of the listed sites among the best results (`good`), and its log-ratio to the probability among the rest (`score`). */
     const good = new Float64Array(total)
     const score = new Float64Array(total)
-    /** How often every option occurs in all results. */
+    /** How often each option occurs in all results. */
     const seen = new Float64Array(total)
-    /** The best results so far, best first: as many as may count as the best. */
+    /** The best results so far, best first, at most `mostGood` of them. */
     let ranked: Array<Kit.Observation> = []
     let taken = 0
 
@@ -165,12 +165,12 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** What is learned of a site. */
+/** What was learned about a site. */
 interface Column {
   readonly site: Site.Site
-  /** Of a listed site: where its options start among those of all listed sites. */
+  /** For a listed site: where its options start among those of all listed sites. */
   readonly from: number
-  /** Of a number: how many results lie in every cell of the unit interval, and the densities of the best results and of the rest. */
+  /** For a number: how many results lie in each cell of the unit interval (`cells`), and the densities of the best results and of the rest (`densities`). */
   readonly cells: Float64Array | undefined
   densities: { readonly best: Parzen.Density; readonly rest: Parzen.Density } | undefined
 }
@@ -179,12 +179,12 @@ const add = (counts: Float64Array, place: number, count: number) => {
   counts[place] = (counts[place] ?? 0) + count
 }
 
-/** Cells of the unit interval in which the many results that are not the best are counted: finer than any kernel. */
+/** The number of cells of the unit interval in which the many results that are not among the best are counted: finer than any kernel. */
 const cellCount = 256
 
 const cellOf = (u: number) => Math.min(cellCount - 1, Math.floor(u * cellCount))
 
-/** Where some results have a number, on the unit interval. */
+/** The positions of a number in some results, on the unit interval. */
 const positionsOf = (site: Site.Site, observations: ReadonlyArray<Kit.Observation>) =>
   observations.flatMap(({ point }) => {
     const token = point.vector[site.index] ?? Site.absent
@@ -200,7 +200,7 @@ const massesOfCells = (counts: Float64Array): ReadonlyArray<Parzen.Mass> => {
   return out
 }
 
-/** Where a result belongs among results that stand best first, earlier trials before later ones. */
+/** Where to insert a result among results that are sorted best first, with earlier trials first among ties. */
 const placeOf = ({ reward, trial }: Kit.Observation, ranked: ReadonlyArray<Kit.Observation>): number => {
   let [low, high] = [0, ranked.length]
   while (low < high) {
@@ -212,6 +212,6 @@ const placeOf = ({ reward, trial }: Kit.Observation, ranked: ReadonlyArray<Kit.O
   return low
 }
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))
