@@ -52,7 +52,7 @@ describe("parity with PyTorch", () => {
     Effect.gen(function* () {
       assert.match(yield* failing({ metadata: {} }), /^not a file of reference vectors: the metadata's config/)
       assert.match(yield* failing({ tensors: without("labels/1") }), /no tensor labels\/1/)
-      assert.match(yield* failing({ tensors: without("weights/stem.0.weight") }), /it lacks stem\.0\.weight/)
+      assert.match(yield* failing({ tensors: without("weights/stem.0.weight") }), /missing: stem\.0\.weight/)
     }).pipe(Effect.provide(OnnxRuntime.cpu()))
   )
 })

@@ -105,7 +105,7 @@ describe("uninet", () => {
         assert.strictEqual(wrong.code, 1)
         assert.match(
           wrong.stderr,
-          /^uninet: [^\n]*the weights are not this network's \(of another shape are stem\S* \(F32 [^\n]*\); load those of the same architecture, image size and classes\n$/
+          /^uninet: [^\n]*the weights are not this network's \(of another shape or type: stem\S* \(F32 [^\n]*\); load weights for the same architecture, image size and classes\n$/
         )
         // This network does not come from a run, so the message does not mention a run's data set either.
         const misfit = yield* here(["train", large, "--dataset", data, ...one, "--out", "runs/misfit"], { cwd })

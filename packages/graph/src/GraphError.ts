@@ -37,7 +37,7 @@ export class NameClash extends Schema.TaggedError<NameClash>()("NameClash", {
 /** A program gives one variable two new values. */
 export class UpdateClash extends Schema.TaggedError<UpdateClash>()("UpdateClash", { name: Schema.String }) {
   override get message() {
-    return `the variable ${this.name} is given two new values; a run can end with one only`
+    return `the variable ${this.name} is given two new values, but a run can end with only one; update it once`
   }
 }
 

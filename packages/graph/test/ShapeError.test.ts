@@ -8,28 +8,28 @@ const path = "stages.3.blocks.0"
 
 /** By family of ops: a mistake, the op that is named, and what is said about it. */
 const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op: Tensor.Kind, reason: string]> = [
-  ["leaf", Op.input(path, [2, 0]), "input", "every axis must have a whole, positive length, not [2×0]"],
+  ["leaf", Op.input(path, [2, 0]), "input", "every axis must have a positive whole number as its length, not [2×0]"],
   ["leaf", Op.constant(new Float32Array(5), [2, 3], path), "constant", "5 values were given for [2×3]"],
-  ["element-wise", Op.add(t(2, 3), t(4), path), "binary", "the two shapes do not broadcast to one"],
-  ["element-wise", Op.greater(t(2, 3), t(2, 4), path), "compare", "the two shapes do not broadcast to one"],
-  ["element-wise", Op.broadcastTo(t(2, 3), [2], path), "broadcastTo", "cannot be broadcast to [2]"],
+  ["element-wise", Op.add(t(2, 3), t(4), path), "binary", "the two shapes cannot be broadcast together"],
+  ["element-wise", Op.greater(t(2, 3), t(2, 4), path), "compare", "the two shapes cannot be broadcast together"],
+  ["element-wise", Op.broadcastTo(t(2, 3), [2], path), "broadcastTo", "the input cannot be broadcast to [2]"],
   ["activation", Op.gelu(labels, path), "activation", "expected float32 elements, not int32"],
-  ["reduction", Op.sum(t(2, 3), [2], false, path), "reduce", "has no axes [2]"],
-  ["reduction", Op.mean(t(2, 3), [-1], false, path), "reduce", "has no axes [-1]"],
-  ["reduction", Op.sum(t(2, 3), [1, 1], false, path), "reduce", "the axes [1, 1] name one twice"],
+  ["reduction", Op.sum(t(2, 3), [2], false, path), "reduce", "there are no axes [2]"],
+  ["reduction", Op.mean(t(2, 3), [-1], false, path), "reduce", "there are no axes [-1]"],
+  ["reduction", Op.sum(t(2, 3), [1, 1], false, path), "reduce", "the axes [1, 1] contain a duplicate"],
   ["reduction", Op.softmax(t(), path), "softmax", "a scalar has no last axis"],
   ["reduction", Op.oneHot(t(4), 10, path), "oneHot", "expected int32 elements, not float32"],
-  ["reduction", Op.oneHot(labels, 0, path), "oneHot", "every axis must have a whole, positive length, not [4×0]"],
+  ["reduction", Op.oneHot(labels, 0, path), "oneHot", "every axis must have a positive whole number as its length, not [4×0]"],
   ["layout", Op.reshape(t(2, 3), [4], path), "reshape", "6 elements cannot take the shape [4]"],
-  ["layout", Op.reshape(t(2, 3), [-2, -3], path), "reshape", "every axis must have a whole, positive length"],
-  ["layout", Op.transpose(t(2, 3), [0, 0], path), "transpose", "[0, 0] is no permutation of the axes"],
-  ["layout", Op.slice(t(2, 3), 1, 2, 4, path), "slice", "has no elements 2 to 4 on axis 1"],
-  ["layout", Op.slice(t(2, 3), -1, 0, 1, path), "slice", "has no axis -1: the 2 axes count from 0"],
-  ["layout", Op.slice(t(2, 3), 1, 0.5, 2.5, path), "slice", "has no elements 0.5 to 2.5 on axis 1"],
-  ["layout", Op.concat([t(2, 3), t(2, 3)], -1, path), "concat", "has no axis -1: the 2 axes count from 0"],
-  ["layout", Op.concat([t(2, 3)], 2, path), "concat", "has no axis 2: the 2 axes count from 0"],
-  ["layout", Op.pad(t(2, 3), [0], [0], path), "pad", "padding needs a number of zeros or more for every axis"],
-  ["layout", Op.pad(t(2, 3), [1], [1], path), "pad", "padding needs a number of zeros or more for every axis"],
+  ["layout", Op.reshape(t(2, 3), [-2, -3], path), "reshape", "every axis must have a positive whole number as its length"],
+  ["layout", Op.transpose(t(2, 3), [0, 0], path), "transpose", "[0, 0] is not a permutation of the axes"],
+  ["layout", Op.slice(t(2, 3), 1, 2, 4, path), "slice", "there are no elements 2 to 4 on axis 1"],
+  ["layout", Op.slice(t(2, 3), -1, 0, 1, path), "slice", "there is no axis -1: the 2 axes are numbered from 0"],
+  ["layout", Op.slice(t(2, 3), 1, 0.5, 2.5, path), "slice", "there are no elements 0.5 to 2.5 on axis 1"],
+  ["layout", Op.concat([t(2, 3), t(2, 3)], -1, path), "concat", "there is no axis -1: the 2 axes are numbered from 0"],
+  ["layout", Op.concat([t(2, 3)], 2, path), "concat", "there is no axis 2: the 2 axes are numbered from 0"],
+  ["layout", Op.pad(t(2, 3), [0], [0], path), "pad", "the padding before and after every axis must be a whole number of 0 or more"],
+  ["layout", Op.pad(t(2, 3), [1], [1], path), "pad", "the padding before and after every axis must be a whole number of 0 or more"],
   ["layout", Op.concat([t(2, 3), t(3, 3)], 1, path), "concat", "the shapes must agree on every axis but 1"],
   ["layout", Op.concat([t(4), labels], 0, path), "concat", "expected float32 elements, not int32"],
   ["layout", Op.toTokens(t(2, 3), path), "toTokens", "needs an image [batch×channels×height×width]"],
@@ -37,7 +37,7 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
   ["rows", Op.gather(t(), labels, path), "gather", "the table must be [rows×...]"],
   ["rows", Op.gather(t(4, 2), t(4), path), "gather", "expected int32 elements, not float32"],
   ["rows", Op.scatterAdd(t(3, 2), labels, 5, path), "scatterAdd", "the values must be [4×...]"],
-  ["rows", Op.scatterAdd(t(4, 2), labels, 2.5, path), "scatterAdd", "every axis must have a whole, positive length"],
+  ["rows", Op.scatterAdd(t(4, 2), labels, 2.5, path), "scatterAdd", "every axis must have a positive whole number as its length"],
   [
     "matrix product",
     Op.matmul(t(2, 3), t(2, 3), {}, path),
@@ -57,7 +57,7 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "convolution",
     Op.conv2d(t(1, 4, 8, 8), t(6, 1, 3, 3), { groups: 4 }, path),
     "conv2d",
-    "6 output channels do not divide into 4 groups"
+    "6 output channels do not divide evenly into 4 groups"
   ],
   ["convolution", Op.conv2d(t(1, 4, 8, 8), t(6, 4, 3, 3), { bias: t(4) }, path), "conv2d", "the bias must be [6]"],
   [
@@ -70,35 +70,35 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "convolution",
     Op.conv2d(t(1, 4, 8, 8), t(6, 4, 3, 3), { stride: [0, 1] }, path),
     "conv2d",
-    "strides must be whole and positive"
+    "strides must be positive whole numbers"
   ],
   [
     "convolution",
     Op.conv2d(t(1, 4, 8, 8), t(6, 4, 3, 3), { dilation: [1, 0.5] }, path),
     "conv2d",
-    "dilations must be whole and positive"
+    "dilations must be positive whole numbers"
   ],
   [
     "pooling",
     Op.maxPool2d(t(1, 4, 8, 8), { kernel: [2, 2], padding: [2, 0, 0, 0] }, path),
     "maxPool2d",
-    "a window may not lie in the padding alone"
+    "no window may lie entirely in the padding"
   ],
   [
     "pooling",
     Op.averagePool2d(t(1, 4, 8, 8), { kernel: [3, 3], padding: [0, 3, 0, 0] }, path),
     "averagePool2d",
-    "a window may not lie in the padding alone"
+    "no window may lie entirely in the padding"
   ],
   [
     "pooling",
     Op.averagePool2d(t(1, 4, 8, 8), { kernel: [0, 3] }, path),
     "averagePool2d",
-    "the window's sides must be whole and positive"
+    "the window's sides must be positive whole numbers"
   ],
   ["pooling", Op.globalAveragePool(t(1, 4, 8), path), "globalAveragePool", "the input must be [batch×channels×"],
   ["resizing", Op.resize(t(4, 8, 8), [4, 4], {}, path), "resize", "the input must be [batch×channels×height×width]"],
-  ["resizing", Op.resize(t(1, 4, 8, 8), [4, 0], {}, path), "resize", "every axis must have a whole, positive length"],
+  ["resizing", Op.resize(t(1, 4, 8, 8), [4, 0], {}, path), "resize", "every axis must have a positive whole number as its length"],
   [
     "normalisation",
     Op.batchNorm(t(2, 4, 3, 3), t(3), t(4), {}, path),
@@ -122,7 +122,7 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "attention",
     Op.attention(t(2, 5, 10), t(2, 5, 10), t(2, 5, 10), { heads: 3, scale: 1 }, path),
     "attention",
-    "10 channels do not divide into 3 heads"
+    "10 channels do not divide evenly into 3 heads"
   ],
   [
     "attention",
@@ -145,7 +145,7 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
       t()
     ).parameter,
     "adamw",
-    "parameter, gradient and moments must have one shape"
+    "parameter, gradient and moments must have the same shape"
   ],
   [
     "SGD",
@@ -161,11 +161,11 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
     "moving average",
     Op.movingAverage(t(2), Op.input(path, [3], "float32"), t()),
     "movingAverage",
-    "the average and the current value must have one shape"
+    "the average and the current value must have the same shape"
   ],
   ["norm", Op.globalNorm([], path), "globalNorm", "needs a tensor"],
   ["clipping", Op.clipByNorm(Op.input(path, [3]), t(3), 1), "clipByNorm", "the norm must be a scalar"],
-  ["clipping", Op.clipByNorm(Op.input(path, [3]), t(), 0), "clipByNorm", "the greatest norm must be above 0"]
+  ["clipping", Op.clipByNorm(Op.input(path, [3]), t(), 0), "clipByNorm", "the maximum norm must be above 0"]
 ]
 
 describe("ShapeError", () => {

@@ -124,7 +124,7 @@ describe("a mistake in an op of one's own", () => {
     assert.instanceOf(error, ShapeError)
     assert.strictEqual(
       error.message,
-      "head (mine): in its binary, the two shapes do not broadcast to one; the inputs have shapes [2×3]"
+      "head (mine): in its binary, the two shapes cannot be broadcast together; the inputs have shapes [2×3]"
     )
     assert.strictEqual(squaredRelu([y]).fault, error)
     assert.include(Print.tensor(y), `FAULT ${error.message}`)
@@ -136,7 +136,7 @@ describe("a mistake in an op of one's own", () => {
       [3]
     )
     const error = mistake(broken(([a]) => Op.mul(a, weight)))
-    assert.include(error.message, "head (mine): it is made of w, which is none of its inputs: hand it in as one")
+    assert.include(error.message, "head (mine): it uses w, which is not one of its inputs: pass it as an input")
     assert.isTrue(Result.isSuccess(Program.make({ outputs: { y: broken(([a]) => Op.mul(a, Op.fill(2))) } })))
   })
 
@@ -164,11 +164,11 @@ describe("a mistake in an op of one's own", () => {
     )
     assert.strictEqual(
       said(withGradient((dy) => [Op.mul(dy, x)])),
-      "head (mine): its own gradient is wrong: it is made of x, which is none of its inputs: hand it in as one"
+      "head (mine): its own gradient is wrong: it uses x, which is not one of its inputs: pass it as an input"
     )
     assert.strictEqual(
       said(gradient(Op.sum(broken(([a]) => Op.batchMoments(a))), [x])[0]),
-      "head (mine): in its batchMoments, no gradient is defined through this op; give it a gradient of its own"
+      "head (mine): in its batchMoments, no gradient is defined through this op; give mine its own gradient"
     )
   })
 })

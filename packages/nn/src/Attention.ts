@@ -31,7 +31,7 @@ export const attend = (
   if (!isTokens(query.shape)) return noTokens(scope, query)
   const [, , channels] = query.shape
   if (channels % headDim !== 0)
-    return fail(scope, "attention", query, `${channels} channels do not divide into heads of ${headDim}`)
+    return fail(scope, "attention", query, `${channels} channels do not divide evenly into heads of ${headDim}`)
   return Op.attention(
     query,
     key,

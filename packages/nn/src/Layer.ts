@@ -34,7 +34,7 @@ export const identity: Layer = (x) => x
  *
  * const scope = Scope.make("training")
  * const x = Op.input("x", [8, 32, 16, 16])
- * const wrong = Layer.fail(scope, "attention", x, "48 channels do not divide into heads of 32")
+ * const wrong = Layer.fail(scope, "attention", x, "48 channels do not divide evenly into heads of 32")
  * console.log(Result.isFailure(Program.make({ outputs: { wrong } }))) // true
  * ```
  */

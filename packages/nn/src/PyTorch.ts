@@ -4,7 +4,7 @@
 
 /** `Nn.squeezeExcitation`: a module that takes channels and squeezed channels. */
 export const squeezeExcitation = `class SqueezeExcitation(nn.Module):
-    """A gate per channel, from the channels' means."""
+    """A gate for each channel, computed from the channels' means."""
 
     def __init__(self, channels, squeezed):
         super().__init__()
@@ -17,7 +17,7 @@ export const squeezeExcitation = `class SqueezeExcitation(nn.Module):
 
 /** `Nn.feedForward`: a module that takes channels and hidden channels. */
 export const feedForward = `class FeedForward(nn.Module):
-    """Two linear layers with a GELU between."""
+    """Two linear layers with a GELU in between."""
 
     def __init__(self, channels, hidden):
         super().__init__()
@@ -29,7 +29,7 @@ export const feedForward = `class FeedForward(nn.Module):
 
 /** `Nn.attend`: a function of query, key, value, head size and mask. */
 export const attend = `def attend(query, key, value, head_dim, mask=None):
-    """Multi-head attention of tokens [..., tokens, channels]."""
+    """Multi-head attention over tokens [..., tokens, channels]."""
     query, key, value = (t.reshape(*t.shape[:-1], -1, head_dim).transpose(-3, -2) for t in (query, key, value))
     scores = query @ key.transpose(-2, -1) * head_dim**-0.5
     if mask is not None:
@@ -38,7 +38,7 @@ export const attend = `def attend(query, key, value, head_dim, mask=None):
 
 /** `Nn.selfAttention`: a module that takes channels and head size. Needs `attend`. */
 export const selfAttention = `class SelfAttention(nn.Module):
-    """Attention of every token [batch, height * width, channels] to every other."""
+    """Self-attention over all tokens [batch, height * width, channels]."""
 
     def __init__(self, channels, head_dim):
         super().__init__()
@@ -51,7 +51,7 @@ export const selfAttention = `class SelfAttention(nn.Module):
 
 /** `Nn.windowAttention` with windows of 7×7: a module that takes channels and head size. Needs `attend` and `selfAttention`. */
 export const windowAttention = `class WindowAttention(SelfAttention):
-    """Attention inside windows of 7x7 that do not overlap. Padding at the bottom and the right is attended to by nobody."""
+    """Attention inside non-overlapping 7x7 windows. No token attends to the padding at the bottom and the right."""
 
     def forward(self, x, height, width):
         rows, columns = min(7, height), min(7, width)

@@ -60,7 +60,7 @@ export class SafetensorsError extends Schema.TaggedError<SafetensorsError>()("Sa
   reason: Schema.String
 }) {
   override get message() {
-    return `not a sound safetensors file, at ${this.at}: ${this.reason}; export or download it again`
+    return `not a valid safetensors file, at ${this.at}: ${this.reason}; export or download it again`
   }
 }
 
@@ -82,7 +82,7 @@ const parseJson = (text: string): Result.Result<unknown, unknown> =>
 /** Reads a file's content. The tensors are views of `file`; nothing is copied. */
 export const decode = (file: Uint8Array): Result.Result<Safetensors, SafetensorsError> => {
   const fail = (at: string, reason: string) => Result.fail(new SafetensorsError({ at, reason }))
-  if (file.length < 8) return fail("header", `the file has ${file.length} bytes, not even the 8 of the header's length`)
+  if (file.length < 8) return fail("header", `the file has ${file.length} bytes, fewer than the 8 that hold the header's length`)
   const length = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true)
   if (length > BigInt(maxHeaderBytes))
     return fail("header", `a header of ${length} bytes is over the limit of ${maxHeaderBytes}`)
@@ -92,10 +92,10 @@ export const decode = (file: Uint8Array): Result.Result<Safetensors, Safetensors
 
   const text = Result.try(() => new TextDecoder("utf-8", { fatal: true }).decode(file.subarray(8, dataStart)))
   const json = Result.flatMap(text, parseJson)
-  if (Result.isFailure(json)) return fail("header", "it is no JSON in UTF-8")
+  if (Result.isFailure(json)) return fail("header", "it is not JSON in UTF-8")
   const header = json.success
   if (typeof header !== "object" || header === null || Array.isArray(header))
-    return fail("header", "it is no JSON object")
+    return fail("header", "it is not a JSON object")
 
   const data = file.subarray(dataStart)
   const tensors = new Map<string, Entry>()
@@ -104,7 +104,7 @@ export const decode = (file: Uint8Array): Result.Result<Safetensors, Safetensors
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
       const decoded = decodeMetadata(value)
-      if (Result.isFailure(decoded)) return fail(name, "metadata must be text by name")
+      if (Result.isFailure(decoded)) return fail(name, "metadata must map names to text")
       metadata = decoded.success
       continue
     }
@@ -119,7 +119,7 @@ export const decode = (file: Uint8Array): Result.Result<Safetensors, Safetensors
     if (end < start || end > data.length)
       return fail(name, `its offsets ${start} to ${end} are outside the ${data.length} bytes of data`)
     if (bytes !== end - start)
-      return fail(name, `${dtype} [${shape.join("×")}] needs ${bytes} bytes, its offsets hold ${end - start}`)
+      return fail(name, `${dtype} [${shape.join("×")}] needs ${bytes} bytes, but its offsets span ${end - start}`)
     spans.push([start, end, name])
     tensors.set(name, { dtype, shape, bytes: data.subarray(start, end) })
   }
@@ -129,7 +129,7 @@ export const decode = (file: Uint8Array): Result.Result<Safetensors, Safetensors
     if (start !== covered)
       return fail(
         name,
-        start < covered ? "its data overlap another tensor's" : `bytes ${covered} to ${start} belong to no tensor`
+        start < covered ? "its data overlaps another tensor's" : `bytes ${covered} to ${start} belong to no tensor`
       )
     covered = end
   }

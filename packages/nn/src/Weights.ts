@@ -28,14 +28,14 @@ export class WeightsMismatch extends Schema.TaggedError<WeightsMismatch>()("Weig
 }) {
   override get message() {
     const parts = [
-      ...some("it lacks", this.missing),
-      ...some("it has besides", this.unexpected),
+      ...some("missing:", this.missing),
+      ...some("unexpected:", this.unexpected),
       ...some(
-        "of another shape are",
+        "of another shape or type:",
         this.mismatched.map(({ expected, found, name }) => `${name} (${found}, not ${expected})`)
       )
     ]
-    return `the weights are not this network's (${parts.join("; ")}); load those of the same architecture, image size and classes`
+    return `the weights are not this network's (${parts.join("; ")}); load weights for the same architecture, image size and classes`
   }
 }
 

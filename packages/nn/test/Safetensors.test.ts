@@ -103,9 +103,9 @@ describe("safetensors", () => {
       "header",
       /over the limit/
     ],
-    ["a header that is no JSON", file("{", 0), "header", /no JSON/],
-    ["a header that is a list", file([], 0), "header", /no JSON object/],
-    ["metadata that are not text", file({ __metadata__: { a: 1 } }, 0), "__metadata__", /must be text/],
+    ["a header that is no JSON", file("{", 0), "header", /not JSON/],
+    ["a header that is a list", file([], 0), "header", /not a JSON object/],
+    ["metadata that are not text", file({ __metadata__: { a: 1 } }, 0), "__metadata__", /must map names to text/],
     ["an unknown type", file({ w: tensor([1], 0, 4, "F128") }, 4), "w", /dtype/],
     ["a negative axis", file({ w: tensor([-1], 0, 4) }, 4), "w", /shape/],
     ["offsets outside the data", file({ w: tensor([2], 0, 8) }, 4), "w", /outside the 4 bytes/],
@@ -125,6 +125,6 @@ describe("safetensors", () => {
     const error = failure(bytes)
     assert.strictEqual(error.at, at)
     assert.match(error.reason, reason)
-    assert.match(error.message, /^not a sound safetensors file/)
+    assert.match(error.message, /^not a valid safetensors file/)
   })
 })

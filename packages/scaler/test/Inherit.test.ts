@@ -187,6 +187,6 @@ describe("a network that inherits", () => {
     assert.match(said(changed(wide, (_, i) => (i === 1 ? { expansion: 9 } : {}))), /stage 1 has expansion/)
     assert.match(said({ ...wide, classes: 6 }), /classifier has classes 5/)
     assert.match(said(UniNet.withImage({ height: 16 })(wide)), /image has a height of 18/)
-    assert.match(said(wide, new Map([...weights].slice(1))), /it lacks stem\.0\.weight/)
+    assert.match(said(wide, new Map([...weights].slice(1))), /missing: stem\.0\.weight/)
   })
 })

@@ -38,7 +38,7 @@ describe("a training", () => {
       const fewer = new Map([...weights].filter(([name]) => name !== "stem.0.weight"))
       const error = yield* Effect.flip(finished({ weights: fewer }))
       assert.strictEqual(error._tag, "WeightsMismatch")
-      assert.include(error.message, "it lacks stem.0.weight")
+      assert.include(error.message, "missing: stem.0.weight")
     }).pipe(Effect.provide(layer()))
   )
 

@@ -3,12 +3,12 @@ import { PyTorch as layers } from "@uninet/nn"
 import type { PyTorchBlock } from "../Dsm.ts"
 
 const stridedShortcut = `def strided_shortcut(inputs, outputs, stride):
-    """What a downsampling module adds to: the 3x3 maximum (left out at stride 1) under a 1x1 convolution."""
+    """The shortcut of a downsampling module: 3x3 max pooling (left out at stride 1) and a 1x1 convolution."""
     pool = [nn.MaxPool2d(3, stride, 1)] if stride > 1 else []
     return nn.Sequential(*pool, nn.Conv2d(inputs, outputs, 1))`
 
 const local = `def local(inputs, outputs, stride):
-    """Depthwise 3x3 with the stride, batch norm, 1x1."""
+    """A strided depthwise 3x3 convolution, batch norm and a 1x1 convolution."""
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs),
         nn.BatchNorm2d(inputs),
@@ -72,7 +72,7 @@ export const LG: PyTorchBlock = attending("LG", localGlobal)
 export const G: PyTorchBlock = attending("G", [
   ...localGlobal,
   `class G(LG):
-    """The global downsampling module: as LG, its queries from a convolution along the row-major sequence of positions."""
+    """The global downsampling module: like LG, but its queries come from a convolution along the row-major sequence of positions."""
 
     def __init__(self, inputs, outputs, stride, head_dim):
         super().__init__(inputs, outputs, stride, head_dim)

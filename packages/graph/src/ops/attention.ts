@@ -54,10 +54,10 @@ export const definitions: Definitions<Attributes> = {
         return "query, key and value must be [batch×tokens×channels]"
       const [batch, queries, channels] = query.shape
       const keys = key.shape[1]
-      if (!Shape.equals(key.shape, value.shape)) return "key and value must have one shape"
+      if (!Shape.equals(key.shape, value.shape)) return "key and value must have the same shape"
       if (key.shape[0] !== batch || key.shape[2] !== channels) return "query and key must agree on batch and channels"
       if (!Number.isInteger(heads) || heads < 1 || channels % heads !== 0)
-        return `${channels} channels do not divide into ${heads} heads`
+        return `${channels} channels do not divide evenly into ${heads} heads`
       if (mask !== undefined && !fits(mask, batch, queries, keys))
         return `the mask must be [groups×${keys}] or [groups×${queries}×${keys}] with groups dividing ${batch}`
       return query.shape

@@ -87,7 +87,7 @@ const captured = (result: Tensor, placeholders: ReadonlyArray<Tensor>): string |
   const known = new Set(placeholders)
   for (const node of topological([result]))
     if (!known.has(node) && (is("input")(node) || is("variable")(node)))
-      return `it is made of ${node.attributes.name}, which is none of its inputs: hand it in as one`
+      return `it uses ${node.attributes.name}, which is not one of its inputs: pass it as an input`
   return undefined
 }
 
@@ -103,7 +103,7 @@ const through = (node: Node, dy: Tensor, backward: Backward): ReadonlyArray<Tens
     if (x.dtype !== "float32") return null
     const [dx = fill(0, x.shape, path)] = backward(body.result, slot, [x])
     if (dx.fault !== undefined) {
-      const reason = `${inside(dx.fault)}; give it a gradient of its own`
+      const reason = `${inside(dx.fault)}; give ${name} its own gradient`
       return { ...dx, fault: new GradientError({ path, op: name, reason }) }
     }
     return used(dx, [...body.inputs, slot], [...inputs, dy], path)

@@ -58,9 +58,9 @@ export const outputSize = (
   [kernelHeight, kernelWidth]: readonly [number, number],
   { stride: [sh, sw], padding: [top, left, bottom, right] }: Window
 ): readonly [number, number] | string => {
-  if (![sh, sw].every((n) => Number.isInteger(n) && n > 0)) return "strides must be whole and positive"
+  if (![sh, sw].every((n) => Number.isInteger(n) && n > 0)) return "strides must be positive whole numbers"
   if (![top, left, bottom, right].every((n) => Number.isInteger(n) && n >= 0))
-    return "paddings must be whole and not negative"
+    return "paddings must be whole numbers of 0 or more"
   const h = Math.floor((height + top + bottom - kernelHeight) / sh) + 1
   const w = Math.floor((width + left + right - kernelWidth) / sw) + 1
   return h > 0 && w > 0 ? [h, w] : "the window is larger than the padded image"
@@ -80,12 +80,12 @@ export const definitions: Definitions<Attributes> = {
       if (!Shape.hasRank(4)(weight.shape)) return "the weight must be [out×in/groups×height×width]"
       const [batch, channels, height, width] = x.shape
       const [out, perGroup, kernelHeight, kernelWidth] = weight.shape
-      if (!Number.isInteger(groups)) return "the number of groups must be whole"
+      if (!Number.isInteger(groups)) return "the number of groups must be a whole number"
       if (perGroup * groups !== channels)
         return `the weight expects ${perGroup * groups} input channels in ${groups} groups`
-      if (out % groups !== 0) return `${out} output channels do not divide into ${groups} groups`
+      if (out % groups !== 0) return `${out} output channels do not divide evenly into ${groups} groups`
       if (bias !== undefined && !Shape.equals(bias.shape, [out])) return `the bias must be [${out}]`
-      if (!dilation.every((n) => Number.isSafeInteger(n) && n > 0)) return "dilations must be whole and positive"
+      if (!dilation.every((n) => Number.isSafeInteger(n) && n > 0)) return "dilations must be positive whole numbers"
       const size = outputSize([height, width], kernelExtent([kernelHeight, kernelWidth], dilation), attributes)
       return typeof size === "string" ? size : [batch, out, ...size]
     },

@@ -50,7 +50,7 @@ const unbroadcast = (dy: Tensor, like: Tensor, path: string): Tensor => {
 }
 
 const broadcastShape = (_: unknown, [a, b]: Inputs["binary"]) =>
-  Shape.broadcast(a.shape, b.shape) ?? "the two shapes do not broadcast to one"
+  Shape.broadcast(a.shape, b.shape) ?? "the two shapes cannot be broadcast together"
 
 export const definitions: Definitions<Attributes> = {
   unary: define("unary", {
@@ -114,7 +114,7 @@ export const definitions: Definitions<Attributes> = {
       const common = Shape.broadcast(x.shape, shape)
       return common !== undefined && Shape.equals(common, shape)
         ? shape
-        : `cannot be broadcast to ${Shape.print(shape)}`
+        : `the input cannot be broadcast to ${Shape.print(shape)}`
     },
     cost: () => free,
     gradient: (y, dy) => [unbroadcast(dy, y.inputs[0], y.path)]

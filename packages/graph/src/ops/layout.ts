@@ -31,7 +31,7 @@ export interface Inputs {
 }
 
 /** The message about an axis that does not exist. */
-const noAxis = (axis: number, { shape }: Tensor) => `has no axis ${axis}: the ${shape.length} axes count from 0`
+const noAxis = (axis: number, { shape }: Tensor) => `there is no axis ${axis}: the ${shape.length} axes are numbered from 0`
 
 /** Moving elements works for any element type. */
 const anyType = { takes: "same", dtype: "same" } as const
@@ -51,7 +51,7 @@ export const definitions: Definitions<Attributes> = {
     shape: ({ permutation }, [x]) =>
       permutation.length === x.shape.length && x.shape.every((_, i) => permutation.includes(i))
         ? permutation.map((axis) => Arr.getUnsafe(x.shape, axis))
-        : `[${permutation.join(", ")}] is no permutation of the axes`,
+        : `[${permutation.join(", ")}] is not a permutation of the axes`,
     cost: () => free,
     gradient: (y, dy) => [
       transpose(
@@ -69,7 +69,7 @@ export const definitions: Definitions<Attributes> = {
       const whole = [start, end].every(Number.isSafeInteger)
       return whole && start >= 0 && start < end && end <= length
         ? x.shape.map((n, i) => (i === axis ? end - start : n))
-        : `has no elements ${start} to ${end} on axis ${axis}`
+        : `there are no elements ${start} to ${end} on axis ${axis}`
     },
     cost: () => free,
     gradient: (y, dy) => {
@@ -84,7 +84,7 @@ export const definitions: Definitions<Attributes> = {
     shape: ({ before, after }, [x]) =>
       [before, after].every((p) => p.length === x.shape.length && p.every((n) => Number.isSafeInteger(n) && n >= 0))
         ? x.shape.map((n, i) => n + Arr.getUnsafe(before, i) + Arr.getUnsafe(after, i))
-        : "padding needs a number of zeros or more for every axis",
+        : "the padding before and after every axis must be a whole number of 0 or more",
     cost: () => free,
     gradient: (y, dy) => {
       const { before } = y.attributes

@@ -15,13 +15,13 @@ export type Initialiser =
 const wrongInitialiser = (initialiser: Initialiser): string | undefined => {
   switch (initialiser.kind) {
     case "constant":
-      return Number.isFinite(initialiser.value) ? undefined : "the first value must be finite"
+      return Number.isFinite(initialiser.value) ? undefined : "the initial value must be finite"
     case "uniform":
-      return isAmount(initialiser.bound) ? undefined : "the bound of first values must be finite and not negative"
+      return isAmount(initialiser.bound) ? undefined : "the bound of the initial values must be finite and not negative"
     case "truncatedNormal":
       return isAmount(initialiser.deviation)
         ? undefined
-        : "the deviation of first values must be finite and not negative"
+        : "the standard deviation of the initial values must be finite and not negative"
   }
 }
 

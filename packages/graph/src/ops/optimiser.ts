@@ -75,7 +75,7 @@ export const definitions: Definitions<Attributes> = {
         ? learningRate.shape.length === 0 && step.shape.length === 0
           ? parameter.shape
           : "the learning rate and the step must be scalars"
-        : "parameter, gradient and moments must have one shape"
+        : "parameter, gradient and moments must have the same shape"
     },
     cost: (y) => flops({ parameter: 8, moment1: 3, moment2: 4 }[y.attributes.of] * Shape.size(y.shape)),
     gradient: "unsupported"
@@ -88,7 +88,7 @@ export const definitions: Definitions<Attributes> = {
         ? learningRate.shape.length === 0
           ? parameter.shape
           : "the learning rate must be a scalar"
-        : "parameter, gradient and velocity must have one shape"
+        : "parameter, gradient and velocity must have the same shape"
     },
     cost: (y) => flops((y.attributes.of === "velocity" ? 4 : 2) * Shape.size(y.shape)),
     gradient: "unsupported"
@@ -99,7 +99,7 @@ export const definitions: Definitions<Attributes> = {
         ? decay.shape.length === 0
           ? average.shape
           : "the decay must be a scalar"
-        : "the average and the current value must have one shape",
+        : "the average and the current value must have the same shape",
     cost: (y) => flops(3 * Shape.size(y.shape)),
     gradient: "unsupported"
   }),
@@ -114,7 +114,7 @@ export const definitions: Definitions<Attributes> = {
         ? "the norm must be a scalar"
         : most > 0
           ? gradient.shape
-          : "the greatest norm must be above 0",
+          : "the maximum norm must be above 0",
     cost: (y) => flops(Shape.size(y.shape) + 3),
     gradient: "unsupported"
   })

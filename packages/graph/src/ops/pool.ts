@@ -40,10 +40,10 @@ const pooled = (pool: Pool, [x]: Inputs["maxPool2d"]): Shape.Shape | string => {
   if (!Shape.hasRank(4)(x.shape)) return "the input must be [batch×channels×height×width]"
   const { kernel, padding } = pool
   const [batch, channels, height, width] = x.shape
-  if (!kernel.every((n) => Number.isSafeInteger(n) && n > 0)) return "the window's sides must be whole and positive"
+  if (!kernel.every((n) => Number.isSafeInteger(n) && n > 0)) return "the window's sides must be positive whole numbers"
   const [top, left, bottom, right] = padding
   if (Math.max(top, bottom) >= kernel[0] || Math.max(left, right) >= kernel[1])
-    return "a window may not lie in the padding alone"
+    return "no window may lie entirely in the padding"
   const size = outputSize([height, width], kernel, pool)
   return typeof size === "string" ? size : [batch, channels, ...size]
 }

@@ -61,8 +61,8 @@ export const definitions: Definitions<Attributes> = {
   reduce: define("reduce", {
     shape: ({ axes, keepDims }, [x]) => {
       if (!axes.every((axis) => Shape.hasAxis(axis)(x.shape)))
-        return `has no axes [${axes.join(", ")}]: the ${x.shape.length} axes count from 0`
-      if (new Set(axes).size < axes.length) return `the axes [${axes.join(", ")}] name one twice`
+        return `there are no axes [${axes.join(", ")}]: the ${x.shape.length} axes are numbered from 0`
+      if (new Set(axes).size < axes.length) return `the axes [${axes.join(", ")}] contain a duplicate`
       return keepDims ? kept(x.shape, axes) : x.shape.filter((_, i) => !axes.includes(i))
     },
     cost: (y) => flops(Shape.size(y.inputs[0].shape)),

@@ -3,7 +3,7 @@ import { Nn, PyTorch as layers } from "@uninet/nn"
 import { hidden, type PyTorchBlock } from "../Operator.ts"
 
 const shortcut = `def shortcut(inputs, outputs):
-    """What a block adds to its input: the input itself or, where the channels change, its 3x3 maximum under a 1x1 convolution."""
+    """The shortcut of a block: its input or, where the channels change, 3x3 max pooling and a 1x1 convolution of it."""
     if inputs == outputs:
         return nn.Identity()
     return nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.Conv2d(inputs, outputs, 1))`
@@ -40,7 +40,7 @@ export const Conv: PyTorchBlock = convolutional(
 export const DWConv: PyTorchBlock = convolutional(
   "DWConv",
   `class DWConv(nn.Module):
-    """MBConv with its norms first: 1x1 to the hidden channels, depthwise 3x3, 1x1 back."""
+    """Pre-norm MBConv: 1x1 to the hidden channels, depthwise 3x3, 1x1 back."""
 
     def __init__(self, inputs, outputs, hidden, squeezed):
         super().__init__()
