@@ -55,7 +55,7 @@ describe("uninet bench", () => {
       for (const [args, said] of [
         [["bench", "nothing.onnx"], /^uninet: nothing\.onnx does not exist\. Give /],
         [["bench", join(cwd, "broken.onnx")], /broken\.onnx cannot be measured: .*; give an ONNX model/],
-        [["bench", "B0", "--for", "webgpu"], /--for: webgpu is not measured here/],
+        [["bench", "B0", "--for", "webgpu"], /--for: webgpu cannot be measured here/],
         [["bench", "B0", "B0"], /B0 is given twice/]
       ] as const)
         assert.match((yield* here(args)).stderr, said)
@@ -68,7 +68,7 @@ describe("uninet profile", () => {
     Effect.gen(function* () {
       const out = join(yield* folder, "device.json")
       const short = yield* here(["profile", "--space", "mobilenet", "--minutes", "1e-9", "--out", out])
-      assert.match(short.stderr, /0 networks were measured where 40 are needed; give it more minutes/)
+      assert.match(short.stderr, /only 0 networks were measured, but 40 are needed; give the profile more minutes/)
       assert.isFalse(existsSync(out))
       writeFileSync(out, "mine")
       assert.match((yield* here(["profile", "--out", out])).stderr, /device\.json is there already/)
@@ -90,7 +90,7 @@ describe("uninet search for a device", () => {
       const file = join(yield* folder, "device.json")
       writeFileSync(file, device())
       for (const [args, said] of [
-        [["--device-file", file], /--device-file .*device\.json: the device file is of another mobilenet, .*; profile/],
+        [["--device-file", file], /--device-file .*device\.json: the device file is for another mobilenet .*; profile/],
         [["--within", "int8Latency<=1"], /int8Latency is asked for, and no device .*uninet profile --int8 wrote\./],
         [
           ["--within", "int8Accuracy>=0.9"],

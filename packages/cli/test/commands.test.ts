@@ -161,7 +161,7 @@ describe("uninet explain", () => {
       assert.strictEqual(damaged.code, 1)
       assert.include(
         damaged.stderr,
-        `is damaged or none at all; make one for this machine by: uninet calibrate --out ${costs}`
+        `is damaged or not a cost model; make one for this machine with: uninet calibrate --out ${costs}`
       )
     })
   )

@@ -238,7 +238,7 @@ describe("uninet experiment", () => {
       const none = yield* Effect.flip(arms({ reward: Reward.mnas({ cost: "watts", target: 5 }) }))
       assert.match(none.message, /^the arm fast: the space uninet has no watts\. Give one of macs, /)
       const other = yield* Effect.flip(arms({ deviceFile: "device.json", space: "mobilenet" }))
-      assert.match(other.message, /^the arm fast: .*the device file is of the space uninet, and not of the mobilenet /)
+      assert.match(other.message, /^the arm fast: .*the device file is for the space uninet, not for the mobilenet /)
     }).pipe(Effect.scoped, Effect.provide([NodeServices.layer, TestConsole.layer]))
   )
 

@@ -155,7 +155,7 @@ describe("uninet export and classify", () => {
     [["export", "B0", "--seed", "1", "--out", "b0.pt"], 2, /--out ends in \.pt, --format onnx writes \.onnx/],
     [["export", "B0", "--seed", "1", "--dataset", "mnist"], 1, /--dataset: .*3×160×160.*1×28×28/],
     [["classify", "none.onnx", "a.png"], 1, /none\.onnx: it cannot be read/],
-    [["classify", "text.txt", "a.png"], 1, /text\.txt: it is no ONNX model/],
+    [["classify", "text.txt", "a.png"], 1, /text\.txt: it is not an ONNX model/],
     [
       ["classify", "bare.onnx", "a.png"],
       1,

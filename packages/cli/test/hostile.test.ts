@@ -38,7 +38,7 @@ describe("uninet", () => {
     [["search", "--ahead", "4294967296"], 2, /--ahead is "4294967296"/],
     [["search", "--workers", "1000000"], 2, /--workers is "1000000"\. Give a whole number from 1 to 1024\./],
     [["search", "--dry-run", "--within", "macs<=1"], 1, /--within: .*macs/],
-    [["search", "--dry-run", "--config", config("nope")], 1, /the kit's "Nope" is none\. Use some of Conv, /],
+    [["search", "--dry-run", "--config", config("nope")], 1, /the kit's "Nope" is not defined\. Use some of Conv, /],
     [
       ["search", "--dry-run", "--config", config("rate")],
       1,

@@ -85,7 +85,7 @@ describe("uninet rank", () => {
         ],
         [["uninet", "--after", "1"], 2, /"uninet" is no search's folder, so there are no first epochs/],
         [["uninet", "--batch", "5"], 2, /Give an even number of 4 or more/],
-        [[file], 1, /element 0: "\|none~0\|" is no cell of NAS-Bench-201/]
+        [[file], 1, /element 0: "\|none~0\|" is not a cell of NAS-Bench-201/]
       ] as const) {
         const ran = yield* here(["rank", ...args])
         assert.deepStrictEqual([ran.code, ran.stdout], [code, ""])

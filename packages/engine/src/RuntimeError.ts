@@ -54,7 +54,7 @@ export class UninitialisedVariables extends Schema.TaggedError<UninitialisedVari
   override get message() {
     const shown = this.names.slice(0, 3).join(", ")
     const more = this.names.length > 3 ? ` and ${this.names.length - 3} more` : ""
-    return `the program "${this.program}" reads variables that have no value yet (${shown}${more}); write their first values before it runs, drawn as their initialisers say (Initialise.write of @uninet/trainer does both)`
+    return `the program "${this.program}" reads variables that have no value yet (${shown}${more}); draw their initial values with their initialisers and write them before running it (Initialise.write of @uninet/trainer does both)`
   }
 }
 
@@ -77,7 +77,7 @@ export class OutOfDeviceMemory extends Schema.TaggedError<OutOfDeviceMemory>()("
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `${this.engine} ran out of memory in the program "${this.program}" (${reason(this.cause)}). Give a smaller batch or another device.`
+    return `${this.engine} ran out of memory in the program "${this.program}" (${reason(this.cause)}). Use a smaller batch or another device.`
   }
 }
 

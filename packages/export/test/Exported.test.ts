@@ -203,9 +203,9 @@ describe("an ONNX model", () => {
       yield* write("cut.onnx", content.subarray(0, content.length - 100))
       for (const [name, says] of [
         ["bare.onnx", "it does not say its network's inputs; give a file that this version's uninet export"],
-        ["text.onnx", "it is no ONNX model"],
-        ["weights.onnx", "it is no ONNX model"],
-        ["cut.onnx", "it is no ONNX model: it is cut short"],
+        ["text.onnx", "it is not an ONNX model"],
+        ["weights.onnx", "it is not an ONNX model"],
+        ["cut.onnx", "it is not an ONNX model: it is cut short"],
         ["none.onnx", "it cannot be read"]
       ]) {
         const { message } = yield* Effect.flip(OnnxModel.open(join(folder, name)))

@@ -66,7 +66,9 @@ export const apply = <K extends Kind>(
   if (typeof shape !== "string" && isValid(shape))
     return { kind, attributes, inputs, shape, dtype, path, fault: undefined }
   const reason =
-    typeof shape === "string" ? shape : `every axis must have a positive whole number as its length, not ${print(shape)}`
+    typeof shape === "string"
+      ? shape
+      : `every axis must have a positive whole number as its length, not ${print(shape)}`
   const fault = new ShapeError({ path, op: kind, shapes: inputs.map((input) => [...input.shape]), reason })
   return { kind, attributes, inputs, shape: inputs[0]?.shape ?? [], dtype, path, fault }
 }

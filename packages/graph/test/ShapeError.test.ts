@@ -19,17 +19,37 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
   ["reduction", Op.sum(t(2, 3), [1, 1], false, path), "reduce", "the axes [1, 1] contain a duplicate"],
   ["reduction", Op.softmax(t(), path), "softmax", "a scalar has no last axis"],
   ["reduction", Op.oneHot(t(4), 10, path), "oneHot", "expected int32 elements, not float32"],
-  ["reduction", Op.oneHot(labels, 0, path), "oneHot", "every axis must have a positive whole number as its length, not [4×0]"],
+  [
+    "reduction",
+    Op.oneHot(labels, 0, path),
+    "oneHot",
+    "every axis must have a positive whole number as its length, not [4×0]"
+  ],
   ["layout", Op.reshape(t(2, 3), [4], path), "reshape", "6 elements cannot take the shape [4]"],
-  ["layout", Op.reshape(t(2, 3), [-2, -3], path), "reshape", "every axis must have a positive whole number as its length"],
+  [
+    "layout",
+    Op.reshape(t(2, 3), [-2, -3], path),
+    "reshape",
+    "every axis must have a positive whole number as its length"
+  ],
   ["layout", Op.transpose(t(2, 3), [0, 0], path), "transpose", "[0, 0] is not a permutation of the axes"],
   ["layout", Op.slice(t(2, 3), 1, 2, 4, path), "slice", "there are no elements 2 to 4 on axis 1"],
   ["layout", Op.slice(t(2, 3), -1, 0, 1, path), "slice", "there is no axis -1: the 2 axes are numbered from 0"],
   ["layout", Op.slice(t(2, 3), 1, 0.5, 2.5, path), "slice", "there are no elements 0.5 to 2.5 on axis 1"],
   ["layout", Op.concat([t(2, 3), t(2, 3)], -1, path), "concat", "there is no axis -1: the 2 axes are numbered from 0"],
   ["layout", Op.concat([t(2, 3)], 2, path), "concat", "there is no axis 2: the 2 axes are numbered from 0"],
-  ["layout", Op.pad(t(2, 3), [0], [0], path), "pad", "the padding before and after every axis must be a whole number of 0 or more"],
-  ["layout", Op.pad(t(2, 3), [1], [1], path), "pad", "the padding before and after every axis must be a whole number of 0 or more"],
+  [
+    "layout",
+    Op.pad(t(2, 3), [0], [0], path),
+    "pad",
+    "the padding before and after every axis must be a whole number of 0 or more"
+  ],
+  [
+    "layout",
+    Op.pad(t(2, 3), [1], [1], path),
+    "pad",
+    "the padding before and after every axis must be a whole number of 0 or more"
+  ],
   ["layout", Op.concat([t(2, 3), t(3, 3)], 1, path), "concat", "the shapes must agree on every axis but 1"],
   ["layout", Op.concat([t(4), labels], 0, path), "concat", "expected float32 elements, not int32"],
   ["layout", Op.toTokens(t(2, 3), path), "toTokens", "needs an image [batch×channels×height×width]"],
@@ -37,7 +57,12 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
   ["rows", Op.gather(t(), labels, path), "gather", "the table must be [rows×...]"],
   ["rows", Op.gather(t(4, 2), t(4), path), "gather", "expected int32 elements, not float32"],
   ["rows", Op.scatterAdd(t(3, 2), labels, 5, path), "scatterAdd", "the values must be [4×...]"],
-  ["rows", Op.scatterAdd(t(4, 2), labels, 2.5, path), "scatterAdd", "every axis must have a positive whole number as its length"],
+  [
+    "rows",
+    Op.scatterAdd(t(4, 2), labels, 2.5, path),
+    "scatterAdd",
+    "every axis must have a positive whole number as its length"
+  ],
   [
     "matrix product",
     Op.matmul(t(2, 3), t(2, 3), {}, path),
@@ -98,7 +123,12 @@ const mistakes: ReadonlyArray<readonly [family: string, wrong: Tensor.Tensor, op
   ],
   ["pooling", Op.globalAveragePool(t(1, 4, 8), path), "globalAveragePool", "the input must be [batch×channels×"],
   ["resizing", Op.resize(t(4, 8, 8), [4, 4], {}, path), "resize", "the input must be [batch×channels×height×width]"],
-  ["resizing", Op.resize(t(1, 4, 8, 8), [4, 0], {}, path), "resize", "every axis must have a positive whole number as its length"],
+  [
+    "resizing",
+    Op.resize(t(1, 4, 8, 8), [4, 0], {}, path),
+    "resize",
+    "every axis must have a positive whole number as its length"
+  ],
   [
     "normalisation",
     Op.batchNorm(t(2, 4, 3, 3), t(3), t(4), {}, path),

@@ -67,19 +67,19 @@ export const parse = (text: string): Result.Result<Device, DeviceUnusable> => {
   if (Result.isFailure(head))
     return Result.fail(
       new DeviceUnusable({
-        reason: "has no profile in it, or only a part of one",
-        remedy: "give one that uninet profile wrote"
+        reason: "contains no profile, or only part of one",
+        remedy: "give one written by uninet profile"
       })
     )
   if (head.success.version !== version)
     return Result.fail(
       new DeviceUnusable({
-        reason: `is of version ${String(head.success.version)}, and this uninet reads version ${version}`,
-        remedy: "profile the machine anew with uninet profile"
+        reason: `has version ${String(head.success.version)}, but this uninet reads version ${version}`,
+        remedy: "profile the machine again with uninet profile"
       })
     )
   const found = Schema.decodeUnknownResult(Json)(text)
-  const remedy = "copy it again, or profile the machine anew with uninet profile"
+  const remedy = "copy it again, or profile the machine again with uninet profile"
   if (Result.isFailure(found)) return Result.fail(new DeviceUnusable({ reason: "is damaged", remedy }))
   const { digest, ...device } = found.success
   return digest === undefined || digest === digestOf(device)
@@ -108,8 +108,8 @@ export const fits =
     return Result.fail(
       new DeviceUnusable({
         reason: isOfOtherData
-          ? `is of networks that take ${space.takes}, and those that are searched here take ${takes}`
-          : `is of ${space.name === of.name ? `another ${of.name}, with other choices or of another version of uninet,` : `the space ${space.name},`} and not of the ${of.name} that is searched here`,
+          ? `is for networks that take ${space.takes}, but the networks of this search take ${takes}`
+          : `is for ${space.name === of.name ? `another ${of.name} (with other choices or from another version of uninet)` : `the space ${space.name}`}, not for the ${of.name} of this search`,
         remedy: "profile this space for this data set with uninet profile"
       })
     )

@@ -8,7 +8,7 @@ export class ModelNotRun extends Schema.TaggedError<ModelNotRun>()("ModelNotRun"
   reason: Schema.String
 }) {
   override get message() {
-    return `${this.model} cannot be measured: ${this.reason}; give an ONNX model that ONNX Runtime runs on this machine, as uninet export writes them`
+    return `${this.model} cannot be measured: ${this.reason}; give an ONNX model that ONNX Runtime can run on this machine, such as one written by uninet export`
   }
 }
 
@@ -17,7 +17,7 @@ export class NotHere extends Schema.TaggedError<NotHere>()("NotHere", {
   target: Schema.String
 }) {
   override get message() {
-    return `${this.target} is not measured here, where ONNX Runtime runs on the processor alone; give cpu:n for n threads of this machine`
+    return `${this.target} cannot be measured here, because ONNX Runtime only uses the processor; give cpu:n for n threads of this machine`
   }
 }
 
@@ -37,6 +37,6 @@ export class TooFewMeasured extends Schema.TaggedError<TooFewMeasured>()("TooFew
   needed: Schema.Int
 }) {
   override get message() {
-    return `${this.measured} networks were measured where ${this.needed} are needed; give it more minutes`
+    return `only ${this.measured} networks were measured, but ${this.needed} are needed; give the profile more minutes`
   }
 }

@@ -61,8 +61,8 @@ describe("a device", () => {
   it("is the same from its file, and refused where it is damaged, edited or of another version", () => {
     const made = device({ fixed: 0.1, families: { relu: [1, 0, 0, 0, 0] }, corrections: {} })
     assert.deepEqual(Result.getOrThrow(Device.parse(Device.print(made))), made)
-    assert.match(said("{}"), /^the device file has no profile in it, or only a part of one; give /)
-    assert.match(said(Device.print(made).slice(0, 99)), /has no profile in it/)
+    assert.match(said("{}"), /^the device file contains no profile, or only part of one; give /)
+    assert.match(said(Device.print(made).slice(0, 99)), /contains no profile/)
     assert.match(
       said(Device.print(made).replace('"fixed":0.1', '"fixed":0.2')),
       /has been changed since it was written; /
@@ -70,7 +70,7 @@ describe("a device", () => {
     // Other spaces and lines between its numbers are the same file.
     const spread = JSON.stringify(JSON.parse(Device.print(made)), null, 2)
     assert.deepEqual(Result.getOrThrow(Device.parse(spread)), made)
-    assert.match(said(JSON.stringify({ ...made, version: 99 })), /is of version 99, and this uninet reads version 1; /)
+    assert.match(said(JSON.stringify({ ...made, version: 99 })), /has version 99, but this uninet reads version 1; /)
     assert.match(said(JSON.stringify({ ...made, target: {} })), /is damaged; /)
   })
 
@@ -78,11 +78,11 @@ describe("a device", () => {
     const made = device({ fixed: 0.1, families: {}, corrections: {} })
     assert.isTrue(Result.isSuccess(Device.fits(mine)(made)))
     const error = Result.getOrThrow(Result.flip(Device.fits(spaceFor(7))(made)))
-    assert.match(error.message, /is of another mobilenet, .*not of the mobilenet that is searched here; profile/)
+    assert.match(error.message, /is for another mobilenet \(.*\), not for the mobilenet of this search; profile/)
     const taking = { ...made, space: { ...made.space, takes: "image [1×16×16], for 10 classes" } }
     assert.match(
       Result.getOrThrow(Result.flip(Device.fits(spaceFor(7))(taking))).message,
-      /is of networks that take image \[1×16×16\], for 10 classes, and those .* take image \[1×16×16\], for 7 classes; /
+      /is for networks that take image \[1×16×16\], for 10 classes, but the networks of this search take image \[1×16×16\], for 7 classes; /
     )
   })
 
@@ -157,7 +157,7 @@ describe("a device", () => {
   it.effect("needs some networks for a profile", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Device.profile({ target: { threads: 1, batch: 1 }, seconds: 1e-9 })(mine))
-      assert.match(error.message, /^0 networks were measured where 40 are needed; /)
+      assert.match(error.message, /^only 0 networks were measured, but 40 are needed; /)
     })
   )
 })

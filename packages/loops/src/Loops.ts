@@ -57,7 +57,7 @@ const compile =
                 const buffer = loaded.lowered.inputs.get(attributes.name)
                 if (buffer === undefined) continue
                 const data = inputs[attributes.name]
-                if (data === undefined) throw new Error(`it is not given its input ${attributes.name}`)
+                if (data === undefined) throw new Error(`it was not given its input ${attributes.name}`)
                 view(loaded.addressOf(buffer.id), Shape.size(shape), dtype).set(data)
               }
               machine.run(loaded)

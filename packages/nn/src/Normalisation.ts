@@ -40,7 +40,13 @@ export const batchNorm = (
 ): Layer =>
   alongChannels(scope, "batchNorm", (channels) => (x) => {
     if (!affine) {
-      if (zero) return fail(scope, "batchNorm", x, "without affine there is no scale to start at zero; leave out zero or affine: false")
+      if (zero)
+        return fail(
+          scope,
+          "batchNorm",
+          x,
+          "without affine there is no scale to start at zero; leave out zero or affine: false"
+        )
       if (scope.mode === "training") return Op.batchNorm(x, undefined, undefined, {}, scope.path)
       const { mean, variance } = runningStatistics(scope.path, channels)
       return Op.batchNormInference(x, undefined, undefined, mean, variance, {}, scope.path)

@@ -82,7 +82,8 @@ const parseJson = (text: string): Result.Result<unknown, unknown> =>
 /** Reads a file's content. The tensors are views of `file`; nothing is copied. */
 export const decode = (file: Uint8Array): Result.Result<Safetensors, SafetensorsError> => {
   const fail = (at: string, reason: string) => Result.fail(new SafetensorsError({ at, reason }))
-  if (file.length < 8) return fail("header", `the file has ${file.length} bytes, fewer than the 8 that hold the header's length`)
+  if (file.length < 8)
+    return fail("header", `the file has ${file.length} bytes, fewer than the 8 that hold the header's length`)
   const length = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true)
   if (length > BigInt(maxHeaderBytes))
     return fail("header", `a header of ${length} bytes is over the limit of ${maxHeaderBytes}`)

@@ -202,7 +202,10 @@ describe("layers of ops", () => {
       1e-12
     )
     const zero = Nn.batchNorm(training, { affine: false, zero: true })(Op.input("x", shape))
-    assert.include(zero.fault?.message, "without affine there is no scale to start at zero; leave out zero or affine: false")
+    assert.include(
+      zero.fault?.message,
+      "without affine there is no scale to start at zero; leave out zero or affine: false"
+    )
   })
 })
 

@@ -60,7 +60,7 @@ export class BadCostModel extends Schema.TaggedError<BadCostModel>()("BadCostMod
   reason: Schema.String
 }) {
   override get message() {
-    return `the cost model ${this.file} ${this.reason}; make one for this machine by: uninet calibrate --out ${this.file}`
+    return `the cost model ${this.file} ${this.reason}; make one for this machine with: uninet calibrate --out ${this.file}`
   }
 }
 
@@ -81,14 +81,14 @@ export const parse =
       return own.processor === processor
         ? Result.succeed(own)
         : Result.fail(
-            new BadCostModel({ file, reason: `is of a processor ${own.processor}, and this is ${processor}` })
+            new BadCostModel({ file, reason: `is for ${own.processor} processors, but this one is ${processor}` })
           )
     }
     const about = Schema.decodeUnknownResult(Version)(text)
     const other =
       Result.isSuccess(about) && about.success.format === "uninet cost model" && about.success.version !== version
-        ? `is of version ${about.success.version}, and this software reads ${version}`
-        : "is damaged or none at all"
+        ? `has version ${about.success.version}, but this uninet reads version ${version}`
+        : "is damaged or not a cost model"
     return Result.fail(new BadCostModel({ file, reason: other }))
   }
 

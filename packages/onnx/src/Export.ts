@@ -13,7 +13,7 @@ export class NotBatchFree extends Schema.TaggedError<NotBatchFree>()("NotBatchFr
   at: Schema.String
 }) {
   override get message() {
-    return `the program depends on its batch size at ${this.at}, so it has no form with a free batch; export it for one batch size`
+    return `the program depends on its batch size at ${this.at}, so it cannot be exported with a free batch size; export it for a fixed one`
   }
 }
 

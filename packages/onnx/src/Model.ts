@@ -158,7 +158,7 @@ export class NotOnnx extends Schema.TaggedError<NotOnnx>()("NotOnnx", {
   reason: Schema.String
 }) {
   override get message() {
-    return `it is no ONNX model: ${this.reason}; give a file that uninet export wrote`
+    return `it is not an ONNX model: ${this.reason}; give a file written by uninet export`
   }
 }
 
@@ -194,6 +194,6 @@ export const metadataOf = (file: Uint8Array): Result.Result<Readonly<Record<stri
     Result.flatMap(({ entries, graph, whole }) =>
       graph && whole
         ? Result.succeed(Object.fromEntries(entries))
-        : Result.fail(new NotOnnx({ reason: graph ? "it is cut short" : "there is no graph in it" }))
+        : Result.fail(new NotOnnx({ reason: graph ? "it is cut short" : "it contains no graph" }))
     )
   )

@@ -15,14 +15,14 @@ describe("a cost model", () => {
     assert.deepStrictEqual(CostModel.parse("costs.json", "amd-avx512")(CostModel.print(own)), Result.succeed(own)))
 
   it("of another processor, another version or damaged is refused in a sentence with the remedy", () => {
-    const remedy = "make one for this machine by: uninet calibrate --out costs.json"
+    const remedy = "make one for this machine with: uninet calibrate --out costs.json"
     assert.strictEqual(
       said(CostModel.print(own)),
-      `the cost model costs.json is of a processor amd-avx512, and this is avx2; ${remedy}`
+      `the cost model costs.json is for amd-avx512 processors, but this one is avx2; ${remedy}`
     )
-    assert.include(said(JSON.stringify({ ...own, version: 7 })), "is of version 7, and this software reads 1")
-    assert.include(said(CostModel.print(own).slice(0, 100)), "is damaged or none at all")
-    assert.include(said(JSON.stringify({ ...own, products: [] })), "is damaged or none at all")
+    assert.include(said(JSON.stringify({ ...own, version: 7 })), "has version 7, but this uninet reads version 1")
+    assert.include(said(CostModel.print(own).slice(0, 100)), "is damaged or not a cost model")
+    assert.include(said(JSON.stringify({ ...own, products: [] })), "is damaged or not a cost model")
   })
 
   it("ships for every kind of processor, and says where it takes another one's figures", () => {

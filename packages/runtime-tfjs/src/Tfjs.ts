@@ -58,7 +58,7 @@ const start = (backend: Backend, load: () => Promise<unknown>, remedy: string) =
       // Disables its checks of every number and its advertisements: shapes have already been checked.
       tf.env().set("PROD", true)
       await load()
-      if (!(await tf.engine().setBackend(backend.name))) throw new Error("it does not start")
+      if (!(await tf.engine().setBackend(backend.name))) throw new Error("it failed to start")
       return Runtime.of({
         name: backend.engine,
         numerics: Effect.succeed(backend.engine.replace("tfjs ", `tfjs ${tf.version_core} `)),
@@ -111,7 +111,7 @@ export const wasm = (options: WasmOptions = {}): Layer.Layer<Runtime, DeviceUnav
       if (options.binaries !== undefined) setWasmPaths(options.binaries)
       await withoutHandlers(() => tf.engine().setBackend("wasm"))
     },
-    "Install @tensorflow/tfjs-backend-wasm whole, and serve its .wasm files where `binaries` says."
+    "Install the complete @tensorflow/tfjs-backend-wasm package, and serve its .wasm files from the folder that `binaries` names."
   )
 
 /** The backend in plain JavaScript: slow, and the same everywhere. */
@@ -143,7 +143,7 @@ export const node = (): Layer.Layer<Runtime, DeviceUnavailable> => native(backen
 
 /** TensorFlow's kernels on an NVIDIA GPU; needs `@tensorflow/tfjs-node-gpu`, CUDA 11 and cuDNN 8. */
 export const nodeGpu = (): Layer.Layer<Runtime, DeviceUnavailable> =>
-  native(backends.nodeGpu, "@tensorflow/tfjs-node-gpu", "; CUDA 11 and cuDNN 8 have to be there")
+  native(backends.nodeGpu, "@tensorflow/tfjs-node-gpu", "; CUDA 11 and cuDNN 8 must be installed")
 
 /** The first of `nodeGpu`, `node`, `wasm` and `cpu` that works here. */
 export const best = (options: WasmOptions = {}): Layer.Layer<Runtime, DeviceUnavailable> =>

@@ -168,7 +168,7 @@ describe("what goes wrong", () => {
       const program = made({ outputs: { y: Op.sum(Op.exp(Op.broadcastTo(wide, [80_000, 80_000]))) } })
       const error: RuntimeError = yield* Effect.flip((yield* Runtime).compile({ program }))
       assert.strictEqual(error._tag, "OutOfDeviceMemory", error.message)
-      assert.include(error.message, "Give a smaller batch or another device")
+      assert.include(error.message, "Use a smaller batch or another device")
     }).pipe(Effect.scoped, Effect.provide(Tfjs.cpu()))
   )
 })

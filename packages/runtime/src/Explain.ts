@@ -134,4 +134,4 @@ export const measure =
 const copies = "copies to outputs"
 
 /** Operators that ONNX Runtime's optimiser joined from several: it no longer says which. */
-const joined = "joined by ONNX Runtime"
+const joined = "fused by ONNX Runtime"

@@ -114,7 +114,7 @@ export const make = (
         for (let i = 0; i < warmUp + runs; i++) await profiled.run(feeds)
         profiled.endProfiling()
         const [file] = readdirSync(folder)
-        if (file === undefined) throw new Error("it wrote no profile")
+        if (file === undefined) throw new Error("ONNX Runtime wrote no profile")
         const text = readFileSync(join(folder, file), "utf8")
         rmSync(join(folder, file))
         return JSON.parse(text) as ReadonlyArray<Event> // the format of Chrome's trace viewer

@@ -102,13 +102,13 @@ const baselineOf = <A, C extends string, M extends string>(
       )
       return yield* Result.fail(
         grow.length === 0
-          ? new Unscalable({ space: of.name, network: of.line(point), reason: "nothing of it grows" })
+          ? new Unscalable({ space: of.name, network: of.line(point), reason: "none of its sizes can grow" })
           : new InvalidScale({
               option: fixedImage
-                ? "depth and width, with an image that is not scaled,"
+                ? "each of depth and width (the image is fixed)"
                 : `every coefficient that counts (${grow.join(", ")})`,
               given: "1",
-              expected: "one that is more"
+              expected: "a number above 1 for one of them"
             })
       )
     }
@@ -135,7 +135,7 @@ const alike = <A, C extends string, M extends string>(
         new Unscalable({
           space: of.name,
           network: of.line(point),
-          reason: `its scaling counts ${counted.toLocaleString("en")} MACs and its cost macs is ${macs.toLocaleString("en")}; let both count the same`
+          reason: `its scaling counts ${counted.toLocaleString("en")} MACs, but its cost macs is ${macs.toLocaleString("en")}; make both count the same`
         })
       )
 
@@ -145,7 +145,7 @@ const faultOf = (counts: ReadonlyMap<string, number>, tolerance: number): Invali
     return new InvalidScale({ option: wrong[0], given: String(wrong[1]), expected: "a whole number of 1 or more" })
   return tolerance > 0 && tolerance < 1
     ? undefined
-    : new InvalidScale({ option: "tolerance", given: String(tolerance), expected: "a share between 0 and 1" })
+    : new InvalidScale({ option: "tolerance", given: String(tolerance), expected: "a fraction between 0 and 1" })
 }
 
 const sum = (numbers: ReadonlyArray<number>) => numbers.reduce((a, b) => a + b, 0)
@@ -230,7 +230,7 @@ const jsonOf = <A, C extends string, M extends string>(of: Space<A, C, M>, point
       new Unscalable({
         space: of.name,
         network: of.line(point),
-        reason: `the schema of its points has no such sizes (${cause instanceof Error ? cause.message : String(cause)}); give its choices a Choice.map whose schema has all sizes`
+        reason: `the schema of its points does not allow these sizes (${cause instanceof Error ? cause.message : String(cause)}); give its choices a Choice.map whose schema allows all sizes`
       })
   })
 

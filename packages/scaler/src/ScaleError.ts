@@ -16,7 +16,7 @@ export class Unscalable extends Schema.TaggedError<Unscalable>()("Unscalable", {
     new Unscalable({
       space,
       network: null,
-      reason: "their space does not say how they grow, which the scaling of a ModelSpace does"
+      reason: "their space does not declare how they grow; give its ModelSpace a scaling"
     })
 
   override get message() {
@@ -56,7 +56,7 @@ export class TargetBelowBaseline extends Schema.TaggedError<TargetBelowBaseline>
   baseline: Schema.Number
 }) {
   override get message() {
-    return `the target of ${count(this.target)} MACs is below the baseline's ${count(this.baseline)}; scaling only makes a network larger: give at least that, or search a smaller baseline`
+    return `the target of ${count(this.target)} MACs is below the baseline's ${count(this.baseline)}; scaling only makes a network larger: give at least that, or search for a smaller baseline`
   }
 }
 

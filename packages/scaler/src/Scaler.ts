@@ -70,7 +70,7 @@ export class Scaler extends Context.Service<
   static readonly published: Layer.Layer<Scaler> = Layer.succeed(this, {
     coefficients: null,
     family: (of, baseline, phis) => Effect.suspend(() => Effect.fromResult(Compound.published(of, baseline, phis))),
-    toMacs: () => Effect.fail(new NotPublished({ asked: "network of any number of MACs" }))
+    toMacs: () => Effect.fail(new NotPublished({ asked: "network for a given number of MACs" }))
   })
 }
 

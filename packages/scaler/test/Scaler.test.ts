@@ -72,7 +72,7 @@ describe("the published scaler", () => {
       assert.match(yield* said(family(uninet, UniNet.B1, [1])), /no published family of DWConv/)
       assert.match(
         yield* said(toMacs(uninet, UniNet.B0, 1e9)),
-        /no published network of any number of MACs; give coefficients/
+        /no published network for a given number of MACs; give coefficients/
       )
     }).pipe(Effect.provide(Scaler.published))
   )

@@ -143,7 +143,7 @@ describe("a network that cannot be scaled", () => {
   it.effect("is refused in one sentence where its space does not say how networks grow", () =>
     Effect.gen(function* () {
       const sentence =
-        "networks of chains cannot be scaled: their space does not say how they grow, which the scaling of a ModelSpace does"
+        "networks of chains cannot be scaled: their space does not declare how they grow; give its ModelSpace a scaling"
       const weights = trained(baseline)
       assert.strictEqual(said(Compound.family(still, baseline, [1], byWidth)), sentence)
       assert.strictEqual(said(Compound.toMacs(still, baseline, 1e6, byWidth)), sentence)
@@ -172,7 +172,7 @@ describe("a network that cannot be scaled", () => {
     const odd = ModelSpace.make({ ...declaration, scaling, costs: { macs: ({ depth }) => depth } })
     assert.strictEqual(
       said(Compound.member(odd, baseline, 1, byWidth)),
-      "the network 3 of 64 of chains cannot be scaled: its scaling counts 12,864 MACs and its cost macs is 3; let both count the same"
+      "the network 3 of 64 of chains cannot be scaled: its scaling counts 12,864 MACs, but its cost macs is 3; make both count the same"
     )
   })
 
@@ -185,7 +185,7 @@ describe("a network that cannot be scaled", () => {
     }
     assert.strictEqual(
       said(Compound.member(bare, baseline, 1, byWidth)),
-      "the network 3 of 64 of chains cannot be scaled: the space has no cost macs; give it one"
+      "the network 3 of 64 of chains cannot be scaled: the space has no cost named macs; add one"
     )
   })
 
@@ -195,7 +195,7 @@ describe("a network that cannot be scaled", () => {
     )
     assert.match(
       said(Compound.member(ModelSpace.make({ ...declaration, space: narrow, scaling }), baseline, 1, byWidth)),
-      /^the network 3 of \d+ of chains cannot be scaled: the schema of its points has no such sizes .*; give its choices a Choice.map whose schema has all sizes$/s
+      /^the network 3 of \d+ of chains cannot be scaled: the schema of its points does not allow these sizes .*; give its choices a Choice.map whose schema allows all sizes$/s
     )
   })
 
@@ -203,7 +203,7 @@ describe("a network that cannot be scaled", () => {
     const { coefficients } = { coefficients: { depth: 1, width: 1, resolution: Math.SQRT2 } }
     assert.strictEqual(
       said(Compound.member(chains, baseline, 1, { coefficients })),
-      "every coefficient that counts (depth, width) is 1; give one that is more"
+      "every coefficient that counts (depth, width) is 1; give a number above 1 for one of them"
     )
   })
 })

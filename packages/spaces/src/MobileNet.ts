@@ -354,7 +354,7 @@ const scaling = (parts: ReturnType<typeof partsOf<keyof Sums>>): Scaling.Scaling
           : [
               {
                 at: "image",
-                why: `images of ${b.height}×${b.width} instead of ${a.height}×${a.width} are other inputs`
+                why: `the inputs differ: images of ${b.height}×${b.width} instead of ${a.height}×${a.width}`
               }
             ]
     })
@@ -394,7 +394,7 @@ export const choice = (options: Options): Choice.Choice<Architecture> => {
   const { head, stages, stem } = options.skeleton ?? (isSmall ? small : large)
   const counts = [channels, classes, height, width, head, stem.channels, stem.stride]
   if (counts.some((n) => !(Number.isSafeInteger(n) && n >= 1)))
-    return Choice.invalid("a size or count is no whole number of 1 or more", "Give whole numbers of 1 or more")
+    return Choice.invalid("a size or count is not a whole number of 1 or more", "Give whole numbers of 1 or more")
   const candidates = {
     kernels: options.kernels ?? [3, 5, 7],
     expansions: options.expansions ?? [3, 4, 6],

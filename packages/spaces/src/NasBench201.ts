@@ -170,7 +170,7 @@ export const print = (chosen: Cell): string =>
 /** A text that is not a cell of the benchmark. */
 export class NoCell extends Schema.TaggedError<NoCell>()("NoCell", { text: Schema.String }) {
   override get message() {
-    return `"${this.text}" is no cell of NAS-Bench-201; give one such as ${print(seed)}`
+    return `"${this.text}" is not a cell of NAS-Bench-201; give a cell such as ${print(seed)}`
   }
 }
 

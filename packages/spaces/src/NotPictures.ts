@@ -6,6 +6,6 @@ export class NotPictures extends Schema.TaggedError<NotPictures>()("NotPictures"
   has: Schema.String
 }) {
   override get message() {
-    return `${this.space}'s networks classify pictures [channels×height×width] by the input image, but the examples have ${this.has}; give a data set of pictures with classes, or another space`
+    return `${this.space}'s networks classify images [channels×height×width] from an input named image, but the examples have ${this.has}; give a data set of images with classes, or another space`
   }
 }

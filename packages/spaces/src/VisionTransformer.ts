@@ -142,9 +142,9 @@ export const choice = (options: Options): Choice.Choice<Architecture> => {
   if (odd !== undefined || patches.length === 0)
     return Choice.invalid(
       odd === undefined
-        ? `no usual patch divides pictures of ${options.height}×${options.width}`
-        : `a patch of ${odd} does not divide pictures of ${options.height}×${options.width}`,
-      "Give patches that divide height and width"
+        ? `none of the usual patches divides images of ${options.height}×${options.width}`
+        : `a patch of ${odd} does not divide images of ${options.height}×${options.width}`,
+      "Give patches that divide both height and width"
     )
   return Choice.struct({
     patch: Choice.ordered(patches),

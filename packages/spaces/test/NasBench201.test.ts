@@ -95,7 +95,7 @@ describe("NAS-Bench-201", () => {
     for (const wrong of ["", text.slice(1), text.replace("none", "nil"), `${text}+`])
       assert.match(
         Result.getOrThrow(Result.flip(NasBench201.parse(wrong))).message,
-        /is no cell of NAS-Bench-201; give one such as \|/
+        /is not a cell of NAS-Bench-201; give a cell such as \|/
       )
   })
 

@@ -158,12 +158,12 @@ describe("settings that make no sense", () => {
   it.each([
     [() => NasBench201.models({ ...digits, cells: 0 }), /cells is 0\. Use a whole number of 1 or more/],
     [() => MobileNet.models({ ...digits, kernels: [4] }), /a kernel is even\. Use odd kernels/],
-    [() => VisionTransformer.models({ ...digits, patches: [5] }), /a patch of 5 does not divide pictures of 28×28/],
-    [() => VisionTransformer.models({ ...digits, height: 13 }), /no usual patch divides pictures of 13×28/],
+    [() => VisionTransformer.models({ ...digits, patches: [5] }), /a patch of 5 does not divide images of 28×28/],
+    [() => VisionTransformer.models({ ...digits, height: 13 }), /none of the usual patches divides images of 13×28/],
     [() => Grammar.models({ ...digits, widths: [6] }), /a width is 6/],
     [
       () => Grammar.forData()({ inputs: {}, targets: { shape: [], dtype: "float32" }, classes: null }),
-      /the grammar's networks classify pictures .* but the examples have nothing without classes/
+      /the grammar's networks classify images .* but the examples have nothing without classes/
     ]
   ])("are refused in a sentence: %#", (make, says) => {
     const made: Result.Result<unknown, { readonly message: string }> = make()

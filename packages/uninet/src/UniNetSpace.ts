@@ -187,7 +187,8 @@ export const choice = ({ kit = Kit.standard, ...options }: Options = {}): Choice
   if (fault !== undefined) return Choice.invalid(fault.problem, fault.remedy)
   const seed: Seed = given.seed
   const settings0 = seedsOf(ownOf(given.choices, given.stage0Operator))
-  if (Result.isFailure(settings0)) return Choice.invalid(settings0.failure.message, "Mend the operator of stage 0")
+  if (Result.isFailure(settings0))
+    return Choice.invalid(settings0.failure.message, "Fix the choices of stage 0's operator")
   const seeds = Arr.zipWith(Arr.zip(seed.repeats, seed.channels), seed.strides, ([repeats, channels], stride) => ({
     channels,
     repeats,
@@ -334,7 +335,7 @@ const faultOf = (
     const lengths = `${repeats.length} repeats, ${channels.length} channels and ${strides.length} strides`
     return {
       problem: `the seed has ${lengths}`,
-      remedy: "Give every stage one of each, for stage 0 and at least one more"
+      remedy: "Give one of each per stage, for stage 0 and at least one more stage"
     }
   }
   const ratio = given.expansions.find((e) => !(e > 0 && Number.isFinite(e)))
@@ -344,10 +345,13 @@ const faultOf = (
   const depth = given.depths.find((d) => !Number.isSafeInteger(d))
   if (depth !== undefined) return { problem: `a depth offset is ${depth}`, remedy: "Use integers" }
   const empty = [...given.operators, ...given.dsms].some((name) => name === "")
-  if (empty) return { problem: "an operator or module has an empty name", remedy: "Name every one" }
+  if (empty) return { problem: "an operator or module has an empty name", remedy: "Name all of them" }
   const both = given.operators.find((name) => given.dsms.includes(name) && ownOf(given.choices, name) !== undefined)
   if (both !== undefined)
-    return { problem: `"${both}", with choices of its own, is an operator and a module`, remedy: "Rename one of them" }
+    return {
+      problem: `"${both}" has its own choices and is both an operator and a module`,
+      remedy: "Rename one of them"
+    }
   return undefined
 }
 
@@ -396,8 +400,8 @@ const faultIn = ({ dsms, operators }: Kit.Kit): SpaceError.InvalidSpace | undefi
     if (unknown !== undefined)
       return fault(
         path,
-        `the kit's "${unknown}" is none`,
-        `Use some of ${Object.keys(standard).join(", ")}, or one of your own`
+        `the kit's "${unknown}" is not defined`,
+        `Use some of ${Object.keys(standard).join(", ")}, or define your own`
       )
   }
   return undefined
@@ -417,7 +421,7 @@ const faultWith = (
   }
   const network = Network.make(Space.seedPoint(space), kit)
   return Result.isFailure(network)
-    ? fault("seed", `its network cannot be built: ${network.failure.message}`, "Change the setting that is named")
+    ? fault("seed", `its network cannot be built: ${network.failure.message}`, "Change the setting named here")
     : undefined
 }
 
@@ -504,7 +508,7 @@ export const fromServices = (options: Options = {}): Effect.Effect<Models, Space
 /** Examples that UniNet's networks cannot take. */
 export class NotPictures extends Schema.TaggedError<NotPictures>()("NotPictures", { has: Schema.String }) {
   override get message() {
-    return `UniNet's networks classify pictures [channels×height×width] by the input image, but the examples have ${this.has}; give a data set of pictures with classes, or another space`
+    return `UniNet's networks classify images [channels×height×width] from an input named image, but the examples have ${this.has}; give a data set of images with classes, or another space`
   }
 }
 

@@ -127,7 +127,7 @@ describe("the laws find planted bugs, shrunk to the smallest network that shows 
     assert.strictEqual(violation.law, "blocks")
     assert.match(violation.at, /\(Miscounted\)$/)
     assert.strictEqual(stagesWith(architecture, "Miscounted").length, 1)
-    assert.match(violation.message, /it declares \d+ MACs and its ops have \d+/)
+    assert.match(violation.message, /it declares \d+ MACs but its ops have \d+/)
   })
 
   it("a module that holds more parameters than it declares", () => {
@@ -142,7 +142,7 @@ describe("the laws find planted bugs, shrunk to the smallest network that shows 
     assert.strictEqual(violation.law, "blocks")
     assert.match(violation.at, /\(Hoarding\)$/)
     assert.strictEqual(stagesWith(architecture, "Hoarding").length, 1)
-    assert.match(violation.message, /it declares \d+ parameters and holds \d+/)
+    assert.match(violation.message, /it declares \d+ parameters but has \d+/)
   })
 
   it("a downsampling module whose shape is wrong at stride 1", () => {
@@ -186,7 +186,7 @@ describe("the laws find planted bugs, shrunk to the smallest network that shows 
     )
     assert.strictEqual(violation.law, "monotony")
     assert.strictEqual(stagesWith(architecture, "Shrinking").length, 1)
-    assert.match(violation.reason, /^more channels in stage \d needs \d+ (parameters|macs) instead of \d+$/)
+    assert.match(violation.reason, /^with more channels in stage \d it has \d+ (parameters|macs), fewer than \d+$/)
   })
 
   it("an architecture of another space, whose names nobody knows", () => {

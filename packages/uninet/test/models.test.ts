@@ -258,7 +258,7 @@ describe("the space for a data set", () => {
   it("refuses what is no picture with a class, saying what it is", () => {
     assert.deepStrictEqual(said({ inputs: { row: { shape: [4], dtype: "float32" } } }), [
       "NotPictures",
-      "UniNet's networks classify pictures [channels×height×width] by the input image, but the examples have row [4]; give a data set of pictures with classes, or another space"
+      "UniNet's networks classify images [channels×height×width] from an input named image, but the examples have row [4]; give a data set of images with classes, or another space"
     ])
     const without = said({ classes: null })
     assert.include(without[1], "the examples have image [3×32×48] without classes")

@@ -238,7 +238,7 @@ describe("a user's own operator with a choice of its own", () => {
   it("keeps what was chosen where its network is scaled up", () => {
     const small = withKernel(5)
     // nothing is known of how a new block of it should start
-    assert.strictEqual(inherit(small, deeper(small, { kernel: 5 })), "nothing is known of how Large grows")
+    assert.strictEqual(inherit(small, deeper(small, { kernel: 5 })), "Large does not declare how it grows")
     assert.include(
       inherit(small, deeper(small, { kernel: 7 })),
       "stage 2 has settings kernel 5 in the smaller network and kernel 7 in the larger one"
@@ -277,7 +277,7 @@ describe("a user's own operator with a choice of its own", () => {
     const made = UniNetSpace.models({ kit: Kit.make({ operators: { Large }, dsms: { Large: DsmSet.standard.L } }) })
     assert.include(
       Result.isFailure(made) ? made.failure.message : "",
-      '"Large", with choices of its own, is an operator and a module. Rename one of them'
+      '"Large" has its own choices and is both an operator and a module. Rename one of them'
     )
   })
 

@@ -31,7 +31,8 @@ export interface Inputs {
 }
 
 /** The message about an axis that does not exist. */
-const noAxis = (axis: number, { shape }: Tensor) => `there is no axis ${axis}: the ${shape.length} axes are numbered from 0`
+const noAxis = (axis: number, { shape }: Tensor) =>
+  `there is no axis ${axis}: the ${shape.length} axes are numbered from 0`
 
 /** Moving elements works for any element type. */
 const anyType = { takes: "same", dtype: "same" } as const

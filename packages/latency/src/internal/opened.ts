@@ -47,19 +47,19 @@ const filled = (type: string, shape: ReadonlyArray<number>): ort.Tensor => {
       BigInt64Array.from({ length }, (_, i) => BigInt(i % 2)),
       shape
     )
-  throw new Error(`its input is of ${type}, which is not made here`)
+  throw new Error(`it has an input of type ${type}, for which no values can be generated here`)
 }
 
 const feedsOf = (session: ort.InferenceSession, batch: number) =>
   Object.fromEntries(
     session.inputMetadata.map((input) => {
-      if (!input.isTensor) throw new Error(`its input ${input.name} is no tensor`)
+      if (!input.isTensor) throw new Error(`its input ${input.name} is not a tensor`)
       const shape = input.shape.map((length, axis) => {
         if (typeof length === "number") {
-          if (axis === 0 && length !== batch) throw new Error(`its batch is ${length} for good, and not ${batch}`)
+          if (axis === 0 && length !== batch) throw new Error(`its batch size is fixed at ${length}, not ${batch}`)
           return length
         }
-        if (axis > 0) throw new Error(`its input ${input.name} has a free length, ${length}, besides the batch`)
+        if (axis > 0) throw new Error(`its input ${input.name} has a free length (${length}) in addition to the batch`)
         return batch
       })
       return [input.name, filled(input.type, shape)] as const

@@ -59,7 +59,7 @@ const inPieces = ({ heads }: { readonly heads: number }, [query, key, , mask]: T
 export const rewrite: Rewrite = {
   name: "attention",
   summary:
-    "attention as products per head, powers and the shares of their sums; what has many scores is left to loops over some queries at a time",
+    "attention as products per head, exponentials and divisions by their sums; attention with many scores is left to loops over some queries at a time",
   rules: {
     attention: ({ attributes, inputs, path }) => {
       if (inPieces(attributes, inputs)) return undefined

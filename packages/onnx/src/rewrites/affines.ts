@@ -30,7 +30,7 @@ const outer = (sums: Tensor.Tensor, offset: Tensor.Tensor, path: string) =>
 
 export const rewrite: Rewrite = {
   name: "affine maps",
-  summary: "affine maps go into the weights after them, into GELUs and residual sums",
+  summary: "affine maps are folded into the weights after them, into GELUs and into residual sums",
   rules: () => ({
     conv2d: ({ attributes, inputs: [x, weight, bias], path }) => {
       const parts = isPointwise(weight.shape, attributes) ? ofImage(x) : undefined

@@ -178,7 +178,7 @@ const pointwiseGradient = (target: Target, dy: Tensor.Tensor): Tensor.Tensor<"co
 
 export const rewrite: Rewrite = {
   name: "batch norms",
-  summary: "batch norms as affine maps of rows that have no mean, which a convolution before takes off",
+  summary: "batch norms as affine maps of rows without a mean, which the convolution before subtracts",
   rules: (target) => {
     const { normalised, statistics } = statisticsOf(target)
     /** The two rows of moments, by the tensor that they are. */

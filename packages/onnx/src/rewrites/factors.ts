@@ -45,7 +45,7 @@ const scaledRows = (w: Tensor.Tensor, factor: Tensor.Tensor, path: string): Tens
 
 export const rewrite: Rewrite = {
   name: "factors",
-  summary: "what gradients are multiplied by goes into weights and sums",
+  summary: "factors of gradients are folded into weights and sums",
   rules: (target) => {
     const sumsOf = (dy: Tensor.Tensor, path: string) => {
       const parts = partsOf(target, dy)

@@ -14,7 +14,7 @@ const normalised = (x: Tensor.Tensor, epsilon: number, path: string) => {
 
 export const rewrite: Rewrite = {
   name: "layer norms",
-  summary: "layer norms as means taken off, a division and an affine map",
+  summary: "layer norms as the subtraction of means, a division and an affine map",
   rules: (target) => ({
     layerNorm: ({ attributes: { epsilon }, inputs: [x, gamma, beta], path }) =>
       tokensInRows(target, x.shape)

@@ -24,7 +24,7 @@ const linearAnd = ([x, y]: Tensor.Inputs["binary"]) =>
 
 export const rewrite: Rewrite = {
   name: "scales",
-  summary: "factors of a linear layer's features go into its weights",
+  summary: "factors of a linear layer's features are folded into its weights",
   rules: (target) => ({
     binary: (node) => {
       const found = tokensAndVector(target, node)

@@ -77,7 +77,7 @@ export const load = (plan: Plan): Loaded => {
         for (const { name, value } of plan.variables) slots[value.id] = variables.get(name)
         for (const { name, value } of plan.inputs) {
           const data = inputs[name]
-          if (data === undefined) throw new Error(`it is not given its input ${name}`)
+          if (data === undefined) throw new Error(`it was not given its input ${name}`)
           slots[value.id] = upload(data, value.shape)
         }
         for (const call of plan.calls) {

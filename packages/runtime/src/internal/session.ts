@@ -58,7 +58,7 @@ export const probe = async (provider: Provider): Promise<void> => {
   const session = await create(Lowering.lower()(program), 1, provider)
   try {
     const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(0, 1, 2, 3, 4, 5), [2, 3]) })
-    if (Array.from(y?.data ?? [], Number).join() !== "0,2,8,18,32,50") throw new Error("it computes wrong numbers")
+    if (Array.from(y?.data ?? [], Number).join() !== "0,2,8,18,32,50") throw new Error("it computes wrong results")
   } finally {
     await session.release()
   }

@@ -88,7 +88,7 @@ export const laws: Readonly<Record<string, Law>> = {
       unlike(
         "the message",
         error.message,
-        'the program "reading" reads variables that have no value yet (weight); write their first values before it runs, drawn as their initialisers say (Initialise.write of @uninet/trainer does both)'
+        'the program "reading" reads variables that have no value yet (weight); draw their initial values with their initialisers and write them before running it (Initialise.write of @uninet/trainer does both)'
       ) ??
       unlike("a program that does not read them", [...other.y], [2.5, 2.5, 2.5]) ??
       unlike("the result", [...y], [2, 4, 6])

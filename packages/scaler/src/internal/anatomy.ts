@@ -13,7 +13,7 @@ export const macsOf = <A, C extends string, M extends string>(
   const unscalable = (reason: string) => new Unscalable({ space: of.name, network: of.line(point), reason })
   return Result.flatMap(ModelSpace.costsOf(point)(of), (costs): Result.Result<number, ScaleError> => {
     const macs = Object.entries<number>(costs).find(([name]) => name === "macs")?.[1]
-    if (macs === undefined) return Result.fail(unscalable("the space has no cost macs; give it one"))
+    if (macs === undefined) return Result.fail(unscalable("the space has no cost named macs; add one"))
     if (Number.isFinite(macs)) return Result.succeed(macs)
     const built = of.model(point)
     return Result.fail(unscalable(`it cannot be built${Result.isFailure(built) ? `: ${built.failure.reason}` : ""}`))

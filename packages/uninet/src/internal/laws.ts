@@ -24,7 +24,7 @@ const alone = (block: Network.Block): Result.Result<Program.Program, GraphError>
 /** Every block by itself, on an input of its declared size, gives its declared shape and costs what its author declares. */
 const blocks = (kit: Kit.Kit): Laws.Law<Architecture> => ({
   name: "blocks",
-  statement: "every block gives the shape it declares, and holds and computes what its author says",
+  statement: "every block has the output shape, the parameters and the MACs that it declares",
   check: (architecture) => {
     const network = Network.make(architecture, kit)
     if (Result.isFailure(network)) return { at: "network", reason: network.failure.message }
@@ -35,9 +35,9 @@ const blocks = (kit: Kit.Kit): Laws.Law<Architecture> => ({
       const said = declared(block)
       if (said === undefined) continue
       if (said.parameters !== parameters)
-        return { at: nameOf(block), reason: `it declares ${said.parameters} parameters and holds ${parameters}` }
+        return { at: nameOf(block), reason: `it declares ${said.parameters} parameters but has ${parameters}` }
       if (said.macs !== macs)
-        return { at: nameOf(block), reason: `it declares ${said.macs} MACs and its ops have ${macs}` }
+        return { at: nameOf(block), reason: `it declares ${said.macs} MACs but its ops have ${macs}` }
     }
     return undefined
   }
@@ -81,7 +81,7 @@ const monotony = (kit: Kit.Kit): Laws.Law<Architecture> => ({
         if (more.success[quantity] < costs.success[quantity])
           return {
             at: "network",
-            reason: `${what} needs ${more.success[quantity]} ${quantity} instead of ${costs.success[quantity]}`
+            reason: `with ${what} it has ${more.success[quantity]} ${quantity}, fewer than ${costs.success[quantity]}`
           }
     }
     return undefined

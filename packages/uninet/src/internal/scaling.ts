@@ -189,7 +189,7 @@ const approximations = (
   if (from.height !== to.height || from.width !== to.width)
     out.push({
       at: "image",
-      why: `images of ${to.height}×${to.width} instead of ${from.height}×${from.width} are other inputs`
+      why: `the inputs differ: images of ${to.height}×${to.width} instead of ${from.height}×${from.width}`
     })
   for (const { block, partner } of blocks.values()) {
     const at = `${block.path} (${block.name})`
@@ -199,7 +199,7 @@ const approximations = (
         partner !== undefined &&
         partner.config.inChannels === block.config.inChannels &&
         partner.config.channels === block.config.channels
-      if (!isCopy) out.push({ at, why: `nothing is known of how ${block.name} grows` })
+      if (!isCopy) out.push({ at, why: `${block.name} does not declare how it grows` })
       continue
     }
     if (partner === undefined) continue
@@ -209,7 +209,7 @@ const approximations = (
     ]
     const uneven = widths.find(([a, b]) => b % a !== 0)
     if (growth.normsChannels === true && uneven !== undefined)
-      out.push({ at, why: `its layer norm is over ${uneven[1]} channels, no multiple of ${uneven[0]}` })
+      out.push({ at, why: `its layer norm is over ${uneven[1]} channels, which is not a multiple of ${uneven[0]}` })
     if (
       growth.positions !== undefined &&
       (partner.input.height !== block.input.height || partner.input.width !== block.input.width)
