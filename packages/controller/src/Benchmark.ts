@@ -1,5 +1,5 @@
 /**
- * Plays strategies on a table of trained networks: what does a strategy find in so many evaluations?
+ * Plays strategies on a table of trained networks: what does a strategy find in a given number of evaluations?
  *
  * @example
  * ```ts
@@ -31,17 +31,17 @@ import * as Told from "./Told.ts"
 /** What one strategy found within one budget, over all seeds. */
 export interface Row {
   readonly strategy: string
-  /** Evaluations. */
+  /** The number of evaluations. */
   readonly budget: number
-  /** Mean and sample standard deviation of the `report` of the network whose `search` was best. */
+  /** The mean over all seeds of the `report` of the network whose `search` was best. */
   readonly mean: number
-  /** In the measure's unit, as the mean. */
+  /** The sample standard deviation, in the same unit as the mean. */
   readonly deviation: number
-  /** The mean `report` of the network that the strategy's model believes best (`Strategy.believed`), where it has one. */
+  /** The mean `report` of the network that the strategy's model believes is best (`Strategy.believed`), if it has a model. */
   readonly believed?: number
-  /** Networks evaluated, on average; all different. */
+  /** The average number of distinct networks evaluated. */
   readonly unique: number
-  /** Proposals per second of processor time (in a browser: of the clock), all that the strategy does counted. */
+  /** Proposals per second of processor time (in a browser: of wall-clock time), counting everything that the strategy does. */
   readonly proposalsPerSecond: number
 }
 
@@ -52,7 +52,7 @@ export interface Curve {
   readonly deviation: ReadonlyArray<number>
 }
 
-/** What came of playing strategies on a table. */
+/** The results of playing strategies on a table. */
 export interface Played {
   readonly table: string
   /** The best `report` of the table. */
@@ -63,46 +63,46 @@ export interface Played {
   readonly curves: ReadonlyArray<Curve>
 }
 
-/** Something to search whose every answer is known at once: a `Table`, or a synthetic objective. */
+/** A search problem whose answers are available immediately: a `Table`, or a synthetic objective. */
 export interface Problem<A> {
   readonly name: string
   readonly space: Space.Space<A>
-  /** What a search is told of the network with some canonical tokens, and what its result is judged by; larger is better. */
+  /** For a network's canonical tokens: the reward that a search is told (`search`), and the value that its result is judged by (`report`); larger is better. */
   readonly search: (tokens: Space.Tokens) => number
   readonly report: (tokens: Space.Tokens) => number
-  /** The largest `report`; NaN where it is not known. */
+  /** The largest `report`; NaN if it is not known. */
   readonly optimum: number
 }
 
-/** How far a play has come. */
+/** The progress of `play`. */
 export interface Progress {
-  /** Seeds that every strategy has played. */
+  /** The number of seeds that every strategy has played. */
   readonly done: number
-  /** Of how many. */
+  /** The number of seeds in all. */
   readonly seeds: number
 }
 
-/** What is played: a problem, strategies, budgets, seeds. */
+/** What to play: a problem, strategies, budgets and seeds. */
 export interface Options<A, R> {
   /** The table, or any other problem. */
   readonly table: Problem<A>
-  /** Strategies by the names that the rows shall have. */
+  /** Strategies, by the names that they get in the rows. */
   readonly strategies: Readonly<
     Record<string, (domain: Domain<A>, prng: Prng.Prng) => Effect.Effect<Strategy<A>, StrategyError, R>>
   >
   /** Numbers of evaluations to report on. */
   readonly budgets: ReadonlyArray<number>
-  /** How many times every strategy plays; run s has the seed `first + s`. */
+  /** How many times each strategy plays; run s has the seed `first + s`. */
   readonly seeds: number
   /** Default 0. */
   readonly first?: number
-  /** Proposals asked for at once, whose results are told together. Default 1. */
+  /** Proposals that are asked for at once, and whose results are told together. Default 1. */
   readonly batch?: number
   /** Called after every seed. */
   readonly onSeed?: (progress: Progress) => Effect.Effect<void>
 }
 
-/** Plays every strategy on the table with every seed up to the largest budget. */
+/** Plays every strategy on the table, with every seed, up to the largest budget. */
 export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Options<A, R>) {
   const { batch = 1, budgets, first = 0, onSeed, seeds, strategies, table } = options
   const numbers: ReadonlyArray<readonly [string, number]> = [
@@ -152,9 +152,9 @@ export const play = Effect.fn("Benchmark.play")(function* <A, R>(options: Option
 })
 
 interface Run {
-  /** The report of the best by search, after every evaluation. */
+  /** The `report` of the network with the best `search`, after each evaluation. */
   readonly curve: Float64Array
-  /** The report of what the strategy believes best, by budget. */
+  /** The `report` of the network that the strategy believes is best, by budget. */
   readonly believed: ReadonlyMap<number, number>
   readonly evaluated: number
   readonly seconds: number
@@ -202,7 +202,7 @@ const one = <A, R>(
     return { curve, believed, evaluated: seen.size, seconds }
   })
 
-/** Seconds of processor time so far; where an engine does not say (a browser), of the clock. */
+/** Seconds of processor time so far; where that is not available (in a browser), of wall-clock time. */
 const processorSeconds = (): number => {
   if (typeof process === "undefined") return performance.now() / 1000
   const { system, user } = process.cpuUsage()
@@ -215,7 +215,7 @@ const moments = (values: ReadonlyArray<number>) => {
   return { mean, deviation: values.length < 2 ? 0 : Math.sqrt(squares / (values.length - 1)) }
 }
 
-/** The rows as a table for people, a line for every strategy. */
+/** The rows as a readable table, with one line per strategy. */
 export const print = (played: Played): string => {
   const budgets = [...new Set(played.rows.map((row) => row.budget))]
   const digits = played.optimum >= 10 ? 3 : 4

@@ -1,12 +1,12 @@
 /**
- * Bayesian optimisation with a Gaussian process over the choices: a kernel of how many choices two networks share, the results' normal scores of ranks as
- * targets, and the proposal with the largest expected improvement among neighbours of the best networks and random ones.
+ * Bayesian optimisation with a Gaussian process over the choices. The kernel counts how many choices two networks share, and the targets are the normal scores of the
+ * results' ranks. Among neighbours of the best networks and random networks, the one with the largest expected improvement is proposed.
  *
- * The kernel is exp(−d / ℓ), d the share of the choices in which two networks differ (ordered choices: by how far, our choice); numbers (continuous choices, and whole
- * ones of very many) have a Matérn kernel of the distance on the unit interval, each with a scale of its own. ℓ, the scales and the noise are those
- * of a small grid under which the results are likeliest (type-II maximum likelihood), looked for again whenever there are half as many results again.
- * Networks that are being tried count with the result the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
- * several workers are sent to several places.
+ * The kernel is exp(−d / ℓ), where d is the share of the choices in which two networks differ (for ordered choices by how far, our choice). Each number (a continuous choice,
+ * or an integer with very many values) has a Matérn kernel of the distance on the unit interval, with its own scale. ℓ, the scales and the noise are chosen from a small grid
+ * by maximum likelihood of the results (type II), and chosen again each time the number of results has grown by half.
+ * Pending networks count with the result that the process expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that
+ * parallel workers try different regions.
  */
 import { Cholesky, Elementary, type Prng, Site } from "@uninet/search-space"
 import * as Arr from "effect/Array"
@@ -23,23 +23,23 @@ import type { Domain, SearchStrategy } from "./Strategy.ts"
 
 const name = "gp"
 
-/** How the process begins, what it looks at and how it proposes. */
+/** How the search starts, which candidates it considers and how many results it remembers. */
 export interface Options {
   /** Random networks to begin with. Default 10. */
   readonly initial?: number
-  /** Best networks whose neighbours (in spaces with numbers: mutations) are candidates. Default 5. */
+  /** The number of best networks whose neighbours (in spaces with numbers: mutations) are candidates. Default 5. */
   readonly elites?: number
   /** Random networks among the candidates. Default 100. */
   readonly randoms?: number
-  /** Candidates at most; more neighbours than that are thinned at random. Default 240. */
+  /** The most candidates; if there are more neighbours, a random subset is used. Default 240. */
   readonly candidates?: number
-  /** Candidates with the highest expected result whose uncertainty is worked out. Default 32. */
+  /** For this many candidates, those with the highest expected result, the uncertainty is computed. Default 32. */
   readonly screened?: number
-  /** Results the process remembers; beyond that it keeps the best half and the latest. Default 1000. */
+  /** Results that the process remembers; if there are more, it keeps the latest (a quarter of this number) and the best of the others (half of it). Default 1000. */
   readonly memory?: number
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = {
   initial: 10,
   elites: 5,
@@ -52,18 +52,18 @@ export const defaults = {
 /** Candidate length scales (as a share of all choices) and noise variances (of targets with variance 1). */
 const lengths = [0.1, 0.2, 0.35, 0.6, 1, 2]
 const noises = [0.003, 0.03, 0.1, 0.3]
-/** Noise that only the smooth functions of numbers are without. */
+/** Noise so low that only smooth functions of numbers have it. */
 const finerNoises = [1e-6, 1e-4]
 /** Candidate scales of numbers, as a share of their range. */
 const scales = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2]
-/** Results after which it is made for the first time. */
+/** The process is first fitted after this many results. */
 const firstFit = 8
-/** Random networks to begin with where there are lessons, at most: what these say is known before. */
+/** The most random networks to begin with if there are lessons, since those already say something about the space. */
 const taughtInitial = 2
-/** Results that the choice between them looks at. */
+/** The number of results that are used to choose the length scale, the scales and the noise. */
 const fitted = 160
 
-/** A Gaussian process over a space, under constraints or not. */
+/** Bayesian optimisation with a Gaussian process over a space, with or without constraints. */
 export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: Options, prng: Prng.Prng) {
   const settings = { ...defaults, ...options }
   const { candidates, elites, initial, memory, randoms, screened } = settings
@@ -90,7 +90,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
     let factor = Cholesky.make()
     /** The points of the factor's rows. */
     const stack = Kernel.make(points.sites)
-    /** Points near an elite: its neighbours; where there are numbers mutations, so that the many steps of a number do not crowd out all other choices. */
+    /** Points near an elite: its neighbours or, if there are numbers, mutations, so that the many steps of a number do not crowd out all other choices. */
     const near = (elite: Kit.Point, random: Prng.Prng) =>
       numeric
         ? Array.from({ length: Math.ceil(candidates / elites) }, (_, i) => {
@@ -98,14 +98,14 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
             return i % 3 === 0 ? points.mutated(once, random) : once
           })
         : points.neighbours(elite)
-    /** The rows of lessons, which come before those of results, and what is believed of them; `undefined` where there are none. */
+    /** The rows of the lessons, which precede those of the results, and the belief about them; `undefined` if there are no lessons. */
     let taught: Taught | undefined
     const isTaught = () => {
       const lessons = bench.lessons()
       if (taught?.by !== lessons) taught = lessons.length === 0 ? undefined : learned(lessons, points.sites)
       return taught !== undefined
     }
-    /** The kernel of a point with all rows, of which `own` are with results. */
+    /** The kernel of a point with all rows; `own` is the part for the rows of results. */
     const rowOf = (point: Kit.Point, own: Float64Array) => {
       if (taught === undefined) return own
       const { belief, rows } = taught
@@ -115,13 +115,13 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       for (const [i, each] of own.entries()) row[lessons.length + i] = each + Transfer.level
       return row
     }
-    /** The variance of a result before anything is known of this task. */
+    /** The prior variance of a result of this task. */
     const variance = () => (taught === undefined ? 1 : 1 + Transfer.level)
     const extend = (point: Kit.Point) => {
       factor.append(rowOf(point, stack.row(point, shape)), variance() + shape.noise)
       stack.push(point)
     }
-    /** Forgets the rows of all results from `count` on. */
+    /** Drops the rows of all results from `count` on. */
     const shrink = (count: number) => {
       factor.shrink((taught?.rows.size ?? 0) + count)
       stack.shrink(count)
@@ -133,7 +133,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       const { belief, rows } = taught
       for (let i = 0; i < rows.size; i++) factor.append(rows.own(i, shape, belief), 1 + shape.noise)
     }
-    /** What is believed of the lessons after the results so far. */
+    /** Updates the belief about the lessons by the results so far. */
     const reconsider = () => {
       if (taught === undefined || known.length === 0) return
       const [{ belief, rows }, latest] = [taught, known.slice(-fitted)]
@@ -148,7 +148,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       taught = { ...taught, belief: Transfer.believed(rows, { vectors, scores }, kernel, shape, belief) }
       forget()
     }
-    /** The scores of results, in the units of the lessons where there are any, after the lessons' own. */
+    /** The scores of the results; if there are lessons, the lessons' scores first, then those of the results in the lessons' units. */
     const targetsOf = (scores: ArrayLike<number>) => {
       if (taught === undefined) return Float64Array.from(scores)
       const { belief, rows } = taught
@@ -164,7 +164,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       forget()
     }
 
-    /** Brings the factor up to all results told. */
+    /** Updates the factor with all results told so far. */
     const learn = () => {
       const { history } = bench
       const before = taken
@@ -179,7 +179,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
           known = [...rest.sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, half), ...latest]
           forget()
         }
-        // at fixed numbers of results, not whenever it is asked: so that a replay comes to the same
+        // at fixed numbers of results, not when a proposal is asked for, so that a replay gives the same fit
         if (taken !== refitAt) continue
         const best = likeliest(known.slice(-fitted), points.sites)
         refitAt = taken < fitted ? Math.ceil(1.5 * taken) : Infinity
@@ -204,7 +204,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       let targets = targetsOf(scores)
       let weights = factor.solve(targets)
       const mean = (k: Float64Array) => dot(k, weights)
-      // what is being tried counts with what is expected of it
+      // pending points count with their expected result
       const pending = bench.pending()
       if (pending.length > 0) {
         const believed = pending.map((point) => mean(rowOf(point, stack.row(point, shape))))
@@ -215,7 +215,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
       let best = -Infinity
       for (const target of targets.subarray(taught?.rows.size ?? 0)) best = Math.max(best, target)
 
-      /** Candidates, each with its row as soon as it is asked for. */
+      /** Candidates; the row of each is computed on demand. */
       const around = new Map<string, Candidate>()
       const random = bench.prng()
       for (const { point: elite } of top(known, elites)) {
@@ -267,7 +267,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** Lessons, and what is believed of them. */
+/** Lessons, and the belief about them. */
 interface Taught {
   readonly by: ReadonlyArray<Lesson>
   readonly rows: Transfer.Rows
@@ -287,18 +287,18 @@ interface Candidate {
 const top = (results: ReadonlyArray<Kit.Observation>, count: number) =>
   [...results].sort((a, b) => b.reward - a.reward || a.trial - b.trial).slice(0, count)
 
-/** What the process is made with. */
+/** The process's hyperparameters. */
 interface Fit extends Kernel.Shape {
   readonly noise: number
 }
 
-/** What it is made with before there are results. */
+/** The hyperparameters before there are results. */
 const usual = (sites: ReadonlyArray<Site.Site>): Fit => ({ length: 0.35, noise: 0.03, scales: sites.map(() => 0.4) })
 
 const sameFit = (a: Fit, b: Fit) =>
   a.length === b.length && a.noise === b.noise && a.scales.every((scale, i) => scale === b.scales[i])
 
-/** The length scale, the noise and the numbers' scales under which the results are likeliest. */
+/** The length scale, the noise and the numbers' scales that maximise the likelihood of the results. */
 const likeliest = (results: ReadonlyArray<Kit.Observation>, sites: ReadonlyArray<Site.Site>): Fit => {
   const targets = Normal.scores(results.map(({ reward }) => reward))
   const vectors = results.map(({ point }) => point.vector)
@@ -335,7 +335,7 @@ const likeliest = (results: ReadonlyArray<Kit.Observation>, sites: ReadonlyArray
     for (const length of lengths) for (const noise of noises) consider({ ...best, length, noise })
     return best
   }
-  // first as if all numbers were alike, then one after the other
+  // first with a common scale for all numbers, then one number at a time
   const finer = [...finerNoises, ...noises]
   for (const scale of scales) for (const noise of finer) consider({ ...best, noise, scales: sites.map(() => scale) })
   if (numbers.length < sites.length) for (const length of lengths) consider({ ...best, length })
@@ -345,6 +345,6 @@ const likeliest = (results: ReadonlyArray<Kit.Observation>, sites: ReadonlyArray
   return best
 }
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -1,4 +1,4 @@
-/** Grid search: every network in the order of its index, for spaces small enough to go through. */
+/** Grid search: every network in the order of its index, for spaces that are small enough to enumerate. */
 import { type Prng, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -10,17 +10,17 @@ import { NotEnumerable } from "./StrategyError.ts"
 
 const name = "grid"
 
-/** How large a space may be. */
+/** The size limit of the space. */
 export interface Options {
   /** Spaces with more distinct networks are refused. Default 2²⁰. */
   readonly most?: number
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = { most: 2 ** 20 } satisfies Options
 
 /**
- * Goes through a space in the order of `Space.enumerate`. Fails with `NotEnumerable` where it is larger than `most`.
+ * Proposes the networks of a space in the order of `Space.enumerate`. Fails with `NotEnumerable` if there are more than `most`.
  *
  * @example
  * ```ts
@@ -58,7 +58,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         }
         return random()
       },
-      // a restored search starts at the beginning and skips what it has
+      // a restored search starts from the beginning and skips what was already proposed
       reset: () => {
         position = 0
       },
@@ -67,6 +67,6 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
   })
 })
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))

@@ -1,12 +1,12 @@
 /**
- * What it takes to write a strategy: numbering, the check of what is told, the promise never to propose a point twice, exhaustion, feasibility, variation and snapshots are here; an
- * algorithm adds what it proposes and what it learns. The strategies of this package are made with it.
+ * Everything you need to write a strategy. The kit numbers the trials, checks the results, never proposes a point twice, detects exhaustion, checks feasibility, varies points and takes snapshots; your
+ * algorithm only decides what to propose and what to learn. The strategies of this package are made with it.
  *
- * What holds for a strategy made so, whatever its algorithm: proposals meet the constraints and differ, results may be told in any order and are checked, `ask` and `tell` do not
- * overlap, and a restored strategy goes on as if nothing had happened, if the algorithm
+ * Every strategy made with the kit has these properties: proposals meet the constraints and differ from one another, results may be told in any order and are checked, and `ask` and `tell` do not
+ * overlap. A restored strategy continues as if nothing had happened, provided that the algorithm
  *
- * - draws from `bench.prng()` in `next` (or `propose`) only: results are told again when a snapshot is restored, and must not move the generator;
- * - keeps nothing that its results do not give again, or says what it keeps by `state` (or `save` and `load`).
+ * - draws from `bench.prng()` only in `next` (or `propose`): when a snapshot is restored, results are told again, which must not advance the generator;
+ * - keeps only state that its results reproduce, or declares the rest by `state` (or `save` and `load`).
  *
  * @example
  * ```ts
@@ -71,46 +71,49 @@ export interface Observation {
   readonly point: Points.Point
   /** −Infinity for a failed trial. */
   readonly reward: number
-  /** The reward alone where none were told; empty for a failed trial. */
+  /** Only the reward if no objectives were told; empty for a failed trial. */
   readonly objectives: ReadonlyArray<number>
 }
 
-/** What an algorithm works with. */
+/** The tools that an algorithm works with. */
 export interface Bench<A> {
   /** The strategy's name. */
   readonly name: string
   readonly points: Points.Points<A>
-  /** The generator; `restore` replaces it, so it is asked for at every use. */
+  /** The generator. `restore` replaces it, so call this at every use. */
   readonly prng: () => Prng.Prng
-  /** Whether a point was not proposed before. */
+  /** Whether a point has not been proposed yet. */
   readonly isNew: (point: Points.Point) => boolean
-  /** Marks a point as proposed; false where it was already, or is infeasible. Whatever an algorithm proposes is claimed first. */
+  /** Marks a point as proposed; false if it was already proposed or is infeasible. An algorithm has to claim every point before it proposes it. */
   readonly claim: (point: Points.Point) => boolean
-  /** Claims a random point, every new one with equal chances; of the first ones after lessons, one that these think well of. undefined where there is none left, or none was found: then there is nothing to propose. */
+  /**
+   * Claims a random point; all new points are equally likely. If there are lessons, the first random points are ones that the lessons rate highly. `undefined` if none is left or none was
+   * found; then there is nothing to propose.
+   */
   readonly random: () => Points.Point | undefined
-  /** A new feasible point near another, not claimed: one mutation away; where those are all taken, mutations of mutations; undefined where none was found. */
+  /** A new feasible point near another, not claimed: one mutation away or, if no such point was found, several mutations away. `undefined` if none was found. */
   readonly variant: (parent: Points.Point) => Points.Point | undefined
-  /** A new point near another, claimed (`variant`); a random one where none was found. */
+  /** A new point near another (`variant`), claimed; a random point if none was found. */
   readonly child: (parent: Points.Point) => Points.Point | undefined
   /** How many trials were proposed before this `ask`. */
   readonly asked: () => number
-  /** Everything told, in the order of telling. */
+  /** All results, in the order in which they were told. */
   readonly history: ReadonlyArray<Observation>
-  /** Points proposed and not told yet, in the order of their trials. */
+  /** Points that were proposed but have no result yet, in the order of their trials. */
   readonly pending: () => ReadonlyArray<Points.Point>
-  /** What was told of earlier searches (`Strategy.learn`), those with results. */
+  /** The earlier searches given to `Strategy.learn`, those with results. */
   readonly lessons: () => ReadonlyArray<Lesson>
 }
 
-/** What an algorithm keeps that replaying the results would not give again. Made by `state`. */
+/** State of an algorithm that replaying the results would not reproduce. Made by `state`. */
 export interface State {
   readonly save: Effect.Effect<Schema.Json, Schema.SchemaError>
   readonly load: (json: Schema.Json) => Effect.Effect<void, Schema.SchemaError>
 }
 
 /**
- * What an algorithm keeps, by its schema. With it nothing is replayed when a snapshot is restored: `load` is called when `bench.history` is the snapshot's, with what `save` gave; a
- * damaged snapshot is refused before.
+ * Declares an algorithm's state by its schema. With it, nothing is replayed when a snapshot is restored. Instead, once `bench.history` is the snapshot's, `load` is called with what
+ * `save` returned; a damaged snapshot is refused before that.
  */
 export const state = <S>(
   schema: Schema.Codec<S, unknown>,
@@ -125,31 +128,31 @@ export const state = <S>(
 
 /** An algorithm without Effects. */
 export interface Algorithm {
-  /** The next point, claimed; undefined where there is none. */
+  /** The next point, claimed; `undefined` if there is none. */
   readonly next: () => Points.Point | undefined
-  /** Learns from one result, which `history` already holds. Draws nothing. Default: nothing is learned here. */
+  /** Learns from one result, which is already in `history`. Must not draw random numbers. Default: does nothing. */
   readonly observe?: (observation: Observation) => void
-  /** Forgets everything, before the results are told again. Default: there is nothing to forget. */
+  /** Forgets everything; called before the results are told again. Default: does nothing. */
   readonly reset?: () => void
-  /** Default: what the algorithm keeps is what its results give again. */
+  /** State beyond the results. Default: none, replaying the results reproduces everything. */
   readonly state?: State
-  /** As `Strategy.believed`. */
+  /** The same as `Strategy.believed`. */
   readonly believed?: () => ReadonlyArray<Believed>
-  /** Whether lessons can do anything for it. Default true: its first random points are then those that the lessons think well of. */
+  /** Whether the algorithm can use lessons. Default true: its first random points are then ones that the lessons rate highly. */
   readonly learns?: boolean
 }
 
-/** An algorithm with Effects: one that runs programs, or proposes several points at once. */
+/** An algorithm with Effects, for example one that runs programs, or that proposes several points at once. */
 export interface AlgorithmEffect {
-  /** Up to `count` points, each claimed. None means that there are none. */
+  /** Up to `count` points, each claimed. An empty list means that there is nothing left to propose. */
   readonly propose: (count: number) => Effect.Effect<ReadonlyArray<Points.Point>, StrategyError>
-  /** Learns from one result, which `history` already holds. */
+  /** Learns from one result, which is already in `history`. */
   readonly observe?: (observation: Observation) => Effect.Effect<void, StrategyError>
   /** Forgets everything. */
   readonly reset: Effect.Effect<void, StrategyError>
-  /** What replaying the results would not restore, or only dearly. */
+  /** State that replaying the results would not restore, or only at a high cost. */
   readonly save?: Effect.Effect<Schema.Json, StrategyError>
-  /** Replaces `reset` and the replay of the results; `history` is the snapshot's. Fails before it changes anything of its own. */
+  /** Called in place of `reset` and the replay of the results, when `history` is already the snapshot's. If it fails, it must not have changed the algorithm's state. */
   readonly load?: (state: Schema.Json) => Effect.Effect<void, StrategyError>
   readonly probabilities?: Strategy<unknown>["probabilities"]
   readonly believed?: Strategy<unknown>["believed"]
@@ -157,7 +160,7 @@ export interface AlgorithmEffect {
   readonly learns?: boolean
 }
 
-/** An algorithm without Effects as one with them. */
+/** Converts an algorithm without Effects to one with Effects. */
 const effectful = (strategy: string, { believed, learns, next, observe, reset, state }: Algorithm): AlgorithmEffect => {
   const invalid = (error: { readonly message: string }) => new InvalidSnapshot({ strategy, problem: error.message })
   return {
@@ -184,24 +187,24 @@ const effectful = (strategy: string, { believed, learns, next, observe, reset, s
   }
 }
 
-/** Spaces up to this size are gone through to find the last points. */
+/** Spaces up to this size are enumerated to find the last points. */
 const listable = 2 ** 20
-/** Draws in vain before a small space is gone through, and before a large one is given up. */
+/** The number of failed draws before a small space is enumerated (`fewDraws`), and before the search of a large one is given up (`manyDraws`). */
 const fewDraws = 64
 const manyDraws = 20_000
 
-/** So many random proposals are those that lessons think well of, … */
+/** Among the first proposals, up to this number, every random one is guided by the lessons: it is … */
 const guided = 30
-/** … the best of so many draws. */
+/** … the best of this many draws. */
 const guidedDraws = 16
 
 const State = Schema.Struct({
   prng: Prng.State,
   asked: Schema.Array(Schema.Array(Schema.Int)),
-  /** Trial, reward (`null`: failed) and objectives, in the order of telling. */
+  /** Trial, reward (`null`: failed) and objectives, in the order in which they were told. */
   told: Schema.Array(Schema.Tuple([Schema.Int, Schema.NullOr(Schema.Finite), Schema.Array(Schema.Finite)])),
   listed: Schema.Boolean,
-  /** What it was told of earlier searches. Absent where it was told of none. */
+  /** The earlier searches that it was given. Absent if there were none. */
   lessons: Schema.optionalKey(Schema.Array(Lesson)),
   algorithm: Schema.Json
 })
@@ -211,7 +214,7 @@ const copied = ({ results }: Lesson) => ({
   results: results.map(({ reward, vector }) => ({ vector: [...vector], reward }))
 })
 
-/** A proposal whose value and hash are worked out when first read: a strategy's own work needs neither. */
+/** A proposal whose value and hash are computed when first read: the strategy itself needs neither. */
 class OfPoint<A> implements Proposal<A> {
   readonly trial: number
   readonly tokens: Space.Tokens
@@ -234,9 +237,9 @@ class OfPoint<A> implements Proposal<A> {
 }
 
 /**
- * A strategy with an algorithm. `build` is called once, with what the algorithm works with; it must not draw or claim anything yet.
+ * Makes a strategy from an algorithm. `build` is called once, with the algorithm's tools; it must not draw or claim anything yet.
  *
- * @param name what the strategy is called in snapshots, journals and errors.
+ * @param name the strategy's name in snapshots, journals and errors.
  */
 export const make = <A>(
   name: string,
@@ -247,7 +250,7 @@ export const make = <A>(
   makeEffect(name, domain, prng, (bench) => Effect.sync(() => effectful(name, build(bench))))
 
 /**
- * As `make`, for an algorithm with Effects, which may need something to be built.
+ * Like `make`, for an algorithm with Effects, whose `build` may require services.
  *
  * @example
  * ```ts
@@ -288,11 +291,11 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
   let told: Array<boolean> = []
   /** Trials without a result. */
   let open = new Map<number, Points.Point>()
-  /** Objectives of every result; undefined before the first. */
+  /** The number of objectives of every result; `undefined` before the first. */
   let width: number | undefined
   let seen = new Set<string>()
   const history: Array<Observation> = []
-  /** Indices of the points not proposed yet, in order, once few are left. */
+  /** Indices of the points not proposed yet, in ascending order, once few are left. */
   let left: Uint32Array | undefined
   let end: StrategyError | undefined
   let lessons: ReadonlyArray<Lesson> = []
@@ -336,7 +339,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     take(point)
     return true
   }
-  /** Of some draws the one that the lessons think most of; undefined where none is new. */
+  /** The one of several draws that the lessons rate highest; `undefined` if none is new. */
   const promising = ({ total }: Effects.Effects): Points.Point | undefined => {
     let best: Points.Point | undefined
     let most = -Infinity
@@ -414,7 +417,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     pending: () => [...open.values()],
     lessons: () => lessons
   })
-  // proposals and results follow one another, and none is taken by half
+  // calls run one after the other, and none is interrupted half-way
   const turn = yield* Semaphore.make(1)
   const inTurn = <B, E2>(effect: Effect.Effect<B, E2>) => turn.withPermits(1)(Effect.uninterruptible(effect))
 
@@ -432,7 +435,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
           return algorithm.propose(count)
         }),
         (found) => {
-          // a search that goes on with what was found would end as if there were no more
+          // if the points found before a CostFailed were returned, the search would end as if the space were exhausted
           if (found.length === 0 || end?._tag === "CostFailed") return Effect.fail(end ?? exhausted(false))
           const first = asked.length
           for (const point of found) {
@@ -446,7 +449,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     )
   }
 
-  /** What is wrong with the results, if anything is. */
+  /** What is wrong with the results, if anything. */
   const refused = (results: ReadonlyArray<Told>): StrategyError | undefined => {
     const here = new Set<number>()
     let expected = width
@@ -596,7 +599,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
         }
         const first = asked.length
         for (const point of found) {
-          // What was proposed before, or is outside the constraints, is the search's to refuse.
+          // It is up to the search to refuse points that were proposed before or are outside the constraints.
           if (isNew(point)) take(point)
           open.set(asked.length, point)
           asked.push(point)

@@ -1,15 +1,15 @@
-/** What an earlier search says of a space: its results, as far as their choices are choices of this space. */
+/** What an earlier search tells about a space: its results, in so far as their choices also exist in this space. */
 import { Site, type Space } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
 
 /**
- * The results of one earlier search. Only the order of its rewards is looked at, so it may be of other data, of another measure or of another recipe; how far its choices do the same here, a
- * strategy finds out by its own results.
+ * The results of one earlier search. Only the order of its rewards matters, so it may have used another data set, measure or recipe. A strategy learns from its own results how far
+ * the earlier ones apply here.
  */
 export const Lesson = Schema.Struct({
   results: Schema.Array(
     Schema.Struct({
-      /** A token for every site of the space that is searched now; `Site.absent` where the earlier network had no such choice, or another option. */
+      /** A token for every site of the space being searched now; `Site.absent` if the earlier network did not have the choice, or had an option that does not exist here. */
       vector: Schema.Array(Schema.Int),
       /** Larger is better; `null` for a trial that failed, which is worse than any other. */
       reward: Schema.NullOr(Schema.Finite)
@@ -18,11 +18,11 @@ export const Lesson = Schema.Struct({
 })
 export type Lesson = typeof Lesson.Type
 
-/** A point of an earlier search: what was chosen, by the names of its sites, as labels. */
+/** A point of an earlier search: the labels of the chosen options, by the names of its sites. */
 export type Chosen = ReadonlyMap<string, string>
 
 /**
- * What a point has chosen, in words that another space may have as well.
+ * The choices of a point as names and labels, which can be looked up in another space.
  *
  * @example
  * ```ts
@@ -54,8 +54,8 @@ export const chosen =
     )
 
 /**
- * The vector of another space's choices in this one: those of the same name and label, and `Site.absent` where there is none, as listed options count as they are, numbers in order among them: of a
- * width of 16 nothing is known where there are 32 and 64. Where there are too many options to list (`Site.isNumeric`), a number goes to the nearest.
+ * Another space's choices as a vector of this space: options with the same name and label, and `Site.absent` if there is none. Listed options have to match exactly, ordered numbers
+ * included: a width of 16 has no match among 32 and 64. If a site has too many options to list (`Site.isNumeric`), a number maps to the nearest value.
  */
 export const translated =
   (choices: Chosen) =>

@@ -1,9 +1,9 @@
 /**
  * NSGA-II: evolution for several objectives (Deb et al., "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", 2002). Parents win a binary tournament
- * by front, and on one front by what they add to the hypervolume (as in SMS-EMOA, Beume et al. 2007) or, as in the original, by crowding. With one
+ * by front; within a front, they win by what they add to the hypervolume (as in SMS-EMOA, Beume et al. 2007) or by crowding, as in the original. With one
  * objective it is an elitist genetic algorithm.
  *
- * Results are told with `objectives`, larger is better in each; without, the reward is the only one.
+ * Tell results with `objectives`; larger is better in each. Without them, the reward is the only objective.
  */
 import type { Prng } from "@uninet/search-space"
 import * as Arr from "effect/Array"
@@ -17,28 +17,28 @@ import { InvalidOption } from "./StrategyError.ts"
 
 const name = "nsga2"
 
-/** How many survive, how children are made, and by what survivors of one front are ranked. */
+/** How many survive, how children are made, and how survivors are ranked within a front. */
 export interface Options {
-  /** Survivors of every generation, and children in it. Default 30. */
+  /** Survivors, and children, per generation. Default 30. */
   readonly population?: number
-  /** The chance that a child has two parents. Default 0.5. */
+  /** The probability that a child has two parents. Default 0.5. */
   readonly crossover?: number
-  /** What decides on one front: `hypervolume` (the default) or `crowding`. */
+  /** The ranking within a front: `hypervolume` (the default) or `crowding`. */
   readonly ranking?: "hypervolume" | "crowding"
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = { population: 30, crossover: 0.5, ranking: "hypervolume" } satisfies Options
 
 interface Member {
   readonly observation: Kit.Observation
-  /** The front it is on, and how much it is wanted there. */
+  /** The front that it is on (`rank`), and its value within that front (`worth`). */
   readonly rank: number
   readonly worth: number
 }
 
 /**
- * NSGA-II over a space, under constraints or not.
+ * NSGA-II over a space, with or without constraints.
  *
  * @example
  * ```ts
@@ -135,7 +135,7 @@ const survivors = (
   const reference = (points[0] ?? []).map((_, m) => {
     const reached = points.map((point) => point[m] ?? Number.NaN)
     const low = Math.min(...reached)
-    // a tenth of the range below the worst, so that the ends of a front add something too
+    // a tenth of the range below the worst, so that the ends of a front also add something
     return low - 0.1 * (Math.max(...reached) - low) - 1e-12
   })
   const fronts: Array<Array<Kit.Observation>> = []
@@ -152,6 +152,6 @@ const survivors = (
   return members.sort(before).slice(0, count)
 }
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy> =>
   layerOf(name, (domain, prng) => make(domain, options, prng))

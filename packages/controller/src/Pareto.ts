@@ -1,5 +1,5 @@
 /**
- * Pareto fronts for any number of objectives, larger is better in each; ranks, crowding and hypervolume.
+ * Pareto fronts for any number of objectives (larger is better in each), with ranks, crowding and hypervolume.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ export interface Scored {
   readonly objectives: ReadonlyArray<number>
 }
 
-/** Entries of which none dominates another, in the order in which they came. */
+/** Entries none of which dominates another, in the order in which they were added. */
 export interface Front<out A extends Scored> {
   readonly members: ReadonlyArray<A>
 }
@@ -40,7 +40,7 @@ export interface Front<out A extends Scored> {
 /** A front without members. */
 export const empty = <A extends Scored>(): Front<A> => ({ members: [] })
 
-/** Whether `a` is at least as good as `b` in every objective and better in one. */
+/** Whether `a` is at least as good as `b` in every objective, and better in at least one. */
 export const dominates = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): boolean => {
   let better = false
   for (let i = 0; i < a.length; i++) {
@@ -53,8 +53,8 @@ export const dominates = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): b
 }
 
 /**
- * The front with one more entry: unchanged (the same object) where a member dominates it, else without the members that it dominates. Entries with
- * equal objectives are kept both. Linear in the front's length.
+ * Adds an entry to a front. If a member dominates the entry, the front is unchanged (the same object); otherwise the members that the entry dominates are removed. Entries with
+ * equal objectives are all kept. Linear in the front's length.
  */
 export const add =
   <A extends Scored>(entry: A) =>
@@ -63,7 +63,7 @@ export const add =
     return { members: [...front.members.filter((m) => !dominates(entry.objectives, m.objectives)), entry] }
   }
 
-/** The front of some entries, in the order in which they came. In n log n for up to two objectives, else linear in the front for every entry. */
+/** The front of some entries, in the order given. Takes n log n for up to two objectives; with more, time linear in the front's length for every entry. */
 export const of = <A extends Scored>(entries: Iterable<A>): Front<A> => {
   const all = [...entries]
   if ((all[0]?.objectives.length ?? 0) <= 2) {
@@ -76,11 +76,11 @@ export const of = <A extends Scored>(entries: Iterable<A>): Front<A> => {
 }
 
 /**
- * Every entry's rank: 0 on the front, 1 on the front of the rest, … (non-dominated sorting, Deb et al. 2002). Objectives are numbers, not NaN.
+ * Every entry's rank: 0 on the front, 1 on the front of the rest, … (non-dominated sorting, Deb et al. 2002). Objectives must not be NaN.
  *
- * Entries are taken best first, so that only those before one can dominate it, and its front is found by bisection (Zhang et al., "An Efficient Approach to Nondominated Sorting for
- * Evolutionary Multiobjective Optimization", 2015). With two objectives or one the last entry of a front stands for all of it: n log n. With more, those of a front are looked at one
- * after the other, which is quadratic at worst.
+ * Entries are taken best first, so that an entry can be dominated only by earlier ones, and its front is found by bisection (Zhang et al., "An Efficient Approach to Nondominated Sorting for
+ * Evolutionary Multiobjective Optimization", 2015). With one or two objectives it is enough to compare with the last entry of a front: n log n. With more, the entries of a front are compared one
+ * by one, which is quadratic at worst.
  */
 export const ranks = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
   const out = points.map(() => 0)
@@ -103,7 +103,7 @@ export const ranks = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArr
   return out
 }
 
-/** Those that came last are the likeliest to dominate. */
+/** Checks the latest entries first, since they are the likeliest to dominate. */
 const isDominated = (point: ReadonlyArray<number>, front: ReadonlyArray<ReadonlyArray<number>>): boolean => {
   for (let i = front.length - 1; i >= 0; i--) {
     const other = front[i]
@@ -112,7 +112,7 @@ const isDominated = (point: ReadonlyArray<number>, front: ReadonlyArray<Readonly
   return false
 }
 
-/** Larger first, by the first objective in which two points differ. */
+/** Sorts larger first, by the first objective in which two points differ. */
 const lexicographic = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
   for (let i = 0; i < a.length; i++) {
     const x = a[i] ?? Number.NaN
@@ -122,7 +122,7 @@ const lexicographic = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): numb
   return 0
 }
 
-/** How far every point is from those next to it in each objective, relative to the objective's range; Infinity at the ends (Deb et al. 2002). */
+/** The crowding distance of every point: how far apart its two neighbours are in each objective, relative to the objective's range; Infinity at the ends (Deb et al. 2002). */
 export const crowding = (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {
   const out = points.map(() => 0)
   for (let m = 0; m < (points[0]?.length ?? 0); m++) {
@@ -138,8 +138,8 @@ export const crowding = (points: ReadonlyArray<ReadonlyArray<number>>): Readonly
 }
 
 /**
- * The volume that some points dominate above a reference point, exactly. A point that is not above the reference in every objective adds nothing.
- * By slicing along the last objective (HSO, While et al. 2006): n log n for two objectives, about n^(m−1) for m.
+ * The exact volume that some points dominate above a reference point. A point that is not above the reference in every objective adds nothing.
+ * Computed by slicing along the last objective (HSO, While et al. 2006): n log n for two objectives, about n^(m−1) for m.
  */
 export const hypervolume =
   (reference: ReadonlyArray<number>) =>
@@ -186,7 +186,7 @@ const covers = (p: ReadonlyArray<number>, q: ReadonlyArray<number>, width: numbe
   return true
 }
 
-/** What every point alone adds to the hypervolume. */
+/** What each point alone adds to the hypervolume. */
 export const contributions =
   (reference: ReadonlyArray<number>) =>
   (points: ReadonlyArray<ReadonlyArray<number>>): ReadonlyArray<number> => {

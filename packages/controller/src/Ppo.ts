@@ -1,13 +1,13 @@
 /**
- * Proximal policy optimisation (Schulman et al., 2017) over the tokens of a network: a recurrent policy emits one choice after the other, and is
- * improved after every batch of results by the clipped objective with an entropy bonus.
+ * Proximal policy optimisation (Schulman et al., 2017) over the tokens of a network: a recurrent policy emits one choice after the other. It is
+ * updated after every batch of results, with the clipped objective and an entropy bonus.
  *
- * A network is one episode of which only the end is rewarded. The advantage is the normal score of the reward's rank among the latest results, our choice: it
- * needs no scale, no learned baseline, and no outlier moves it. Where a policy has become so certain that it draws too little that is
- * new, mutations of what it draws are proposed (our choice), at the probabilities it gives them.
+ * A network is one episode, rewarded only at its end. The advantage is the normal score of the reward's rank among the latest results (our choice): it
+ * needs neither a scale nor a learned baseline, and outliers do not affect it. If a policy has become so certain that it draws too few new networks,
+ * mutations of its draws are proposed (our choice), with the probabilities that the policy gives them.
  *
- * Of a real number, or a whole one of very many, the policy chooses one of 16 slots (`Site.slots`), and some number of the slot follows with equal chances: it learns where the
- * number should lie to a sixteenth of its range.
+ * For a real number, or an integer with very many values, the policy chooses one of 16 slots (`Site.slots`), and a value of the slot is then drawn uniformly: the policy learns where
+ * the number should lie to a sixteenth of its range.
  */
 import { Runtime } from "@uninet/engine"
 import type { Prng } from "@uninet/search-space"
@@ -18,27 +18,27 @@ import * as Agent from "./internal/agent.ts"
 import { type Domain, SearchStrategy, type Strategy } from "./Strategy.ts"
 import type { StrategyError } from "./StrategyError.ts"
 
-/** The policy's form and how it learns. */
+/** The policy's architecture and how it learns. */
 export interface Options {
-  /** `recurrent` (the default), or `independent`: one distribution per site, whatever was chosen before. */
+  /** `recurrent` (the default), or `independent`: one distribution per site, regardless of earlier choices. */
   readonly policy?: "recurrent" | "independent"
   /** Width of the recurrent state. Default 32. */
   readonly hidden?: number
-  /** Results of one update. Default 10. */
+  /** Results per update. Default 10. */
   readonly batch?: number
-  /** Best earlier results that take part in every update as well (our choice), as if just drawn (Oh et al., "Self-Imitation Learning", 2018). Default 10. */
+  /** The number of best earlier results that also take part in every update (our choice), as if just drawn (Oh et al., "Self-Imitation Learning", 2018). Default 10. */
   readonly replay?: number
-  /** Steps of AdamW on every batch. Default 4. */
+  /** AdamW steps on every batch. Default 4. */
   readonly epochs?: number
   /** Default 0.04. */
   readonly learningRate?: number
-  /** What is left of the recurrent state after one more token, 0 to 1. Default 0.7. */
+  /** The share of the recurrent state that is kept after each token, 0 to 1. Default 0.7. */
   readonly memory?: number
-  /** What the recurrent state adds to the logits is scaled by this: how fast contexts are learned beside what holds in all. Default 0.2. */
+  /** The scale of what the recurrent state adds to the logits. It sets how fast the policy learns what depends on the context, relative to what holds in every context. Default 0.2. */
   readonly context?: number
   /**
-   * Weight decay (decoupled) of the parameters that make the logits, our choice: it keeps them within bounds, so that a policy never becomes so certain that it stops
-   * looking, and lets it forget what no longer pays. Default 0.3.
+   * Decoupled weight decay of the parameters that make the logits (our choice). It keeps them bounded, so that a policy never becomes so certain that it stops
+   * exploring, and lets the policy forget what no longer pays. Default 0.3.
    */
   readonly decay?: number
   /** How far a sequence's probability may move in one update: its ratio is clipped to 1 ± this. Default 0.2. */
@@ -47,13 +47,13 @@ export interface Options {
   readonly entropy?: number
   /** … which falls linearly to this share of it … Default 0. */
   readonly entropyEnd?: number
-  /** … by so many results. Default 200. */
+  /** … over this many results. Default 200. */
   readonly entropyOver?: number
-  /** Latest results among which a reward is ranked. Default 20. */
+  /** The number of latest results among which a reward is ranked. Default 20. */
   readonly window?: number
 }
 
-/** What holds where an option is not given. */
+/** The defaults of all options. */
 export const defaults = {
   policy: "recurrent",
   hidden: 32,
@@ -71,11 +71,11 @@ export const defaults = {
   window: 20
 } satisfies Options
 
-/** The defaults with the policy of independent choices. */
+/** The defaults, with the `independent` policy. */
 export const independent = { ...defaults, policy: "independent" } satisfies Options
 
 /**
- * PPO over a space, under constraints or not. The policy's programs live as long as the scope.
+ * PPO over a space, with or without constraints. The policy's programs live as long as the scope.
  *
  * @example
  * ```ts
@@ -115,7 +115,7 @@ export const make = <A>(
 ): Effect.Effect<Strategy<A>, StrategyError, Runtime | Scope.Scope> =>
   Agent.make("ppo", domain, { ...defaults, ...options }, prng)
 
-/** Provides `SearchStrategy`: `make` with these options, begun by the search on its space. The policy's programs run on the `Runtime` given here. */
+/** Provides `SearchStrategy`: the search calls `make` with these options on its space. The policy's programs run on the `Runtime` given to this layer. */
 export const layer = (options: Options = {}): Layer.Layer<SearchStrategy, never, Runtime> =>
   Layer.effect(
     SearchStrategy,

@@ -1,8 +1,8 @@
-/** What can go wrong with a strategy; each error says which strategy, what was wrong, and what to do about it. */
+/** The errors of strategies. Each message names the strategy, what is wrong, and what to do about it. */
 import type { Constrained } from "@uninet/search-space"
 import * as Schema from "effect/Schema"
 
-/** An option outside what it may be, or a number of proposals that is not a positive integer. */
+/** An invalid value of an option, or a number of proposals that is not a positive integer. */
 export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidOption", {
   strategy: Schema.String,
   option: Schema.String,
@@ -15,12 +15,12 @@ export class InvalidOption extends Schema.TaggedError<InvalidOption>()("InvalidO
   }
 }
 
-/** Every network that the space (and its constraints) has was proposed before. */
+/** Every network of the space (within the constraints) has already been proposed. */
 export class Exhausted extends Schema.TaggedError<Exhausted>()("Exhausted", {
   strategy: Schema.String,
   /** Networks proposed so far. */
   proposed: Schema.Int,
-  /** Whether the whole space was looked through; otherwise a great many random draws gave nothing new. */
+  /** Whether this is certain, because the whole space was covered; if false, a great many random draws gave nothing new. */
   proven: Schema.Boolean
 }) {
   override get message() {
@@ -29,7 +29,7 @@ export class Exhausted extends Schema.TaggedError<Exhausted>()("Exhausted", {
   }
 }
 
-/** A told reward or objective that is no finite number, or a number of objectives that differs from the trials before. */
+/** A reward or objective that is not a finite number, or a number of objectives that differs from that of earlier trials. */
 export class InvalidReward extends Schema.TaggedError<InvalidReward>()("InvalidReward", {
   strategy: Schema.String,
   trial: Schema.Int,
@@ -44,7 +44,7 @@ export class InvalidReward extends Schema.TaggedError<InvalidReward>()("InvalidR
 export class UnknownTrial extends Schema.TaggedError<UnknownTrial>()("UnknownTrial", {
   strategy: Schema.String,
   trial: Schema.Number,
-  /** Trials asked for so far are 0 to one less than this. */
+  /** The number of trials asked for so far; they are 0 to `asked` − 1. */
   asked: Schema.Int
 }) {
   override get message() {
@@ -62,7 +62,7 @@ export class AlreadyTold extends Schema.TaggedError<AlreadyTold>()("AlreadyTold"
   }
 }
 
-/** A snapshot of another strategy or space, of another version, or damaged. */
+/** A snapshot that is damaged, or of another strategy, space or version. */
 export class InvalidSnapshot extends Schema.TaggedError<InvalidSnapshot>()("InvalidSnapshot", {
   strategy: Schema.String,
   problem: Schema.String
@@ -83,7 +83,7 @@ export class PolicyFailed extends Schema.TaggedError<PolicyFailed>()("PolicyFail
   }
 }
 
-/** A space too large to go through one by one. */
+/** A space that is too large to enumerate. */
 export class NotEnumerable extends Schema.TaggedError<NotEnumerable>()("NotEnumerable", {
   strategy: Schema.String,
   /** Networks in the space, as a decimal string; or `infinitely many`. */
@@ -95,7 +95,7 @@ export class NotEnumerable extends Schema.TaggedError<NotEnumerable>()("NotEnume
   }
 }
 
-/** Everything that a strategy fails with. */
+/** All errors that a strategy can fail with. */
 export type StrategyError =
   | InvalidOption
   | Exhausted

@@ -1,5 +1,5 @@
 /**
- * Tabular benchmarks: spaces of which every network was trained, so that a search is a matter of looking up.
+ * Tabular benchmarks: spaces in which every network was trained, so that a search only has to look results up.
  *
  * A table is a JSON file, gzipped or not:
  *
@@ -8,11 +8,11 @@
  *   "rows": [[[0, 2, 1], 91.3, 91.1]] }
  * ```
  *
- * A row for every combination of options: the option numbers, then a number for every further column. `search` is what a search is told, `report` what its
- * result is judged by. All of the form, and how published benchmarks are brought into it, stands in `docs/benchmark-tables.md`.
+ * There is a row for every combination of options: the option numbers, then a number for every further column. A search is told `search`, and its result is judged
+ * by `report`. `docs/benchmark-tables.md` describes the whole format and how to convert published benchmarks to it.
  *
- * Of a space too large for that a table has a sample, and says so by `"missing": "nearest"`: any other network then has the mean of the five nearest rows, each by the inverse of its distance (choices
- * that differ, ordered ones by how far). What is played then is this smooth landscape: good for holding strategies against one another, not for the figures that a search of the space would find.
+ * For a space that is too large for that, a table can have a sample, marked by `"missing": "nearest"`. Any other network then has the mean of the five nearest rows, weighted by the inverse of their distance
+ * (the number of choices that differ, ordered ones by how far). Strategies then search this smoothed landscape, which is good for comparing strategies but does not give the figures that a search of the space itself would find.
  */
 import { Choice, Space } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
@@ -25,33 +25,33 @@ import * as NasBenchMacro from "./internal/nasBenchMacro.ts"
 
 const Options = Schema.Array(Schema.Union([Schema.String, Schema.Finite])).check(Schema.isMinLength(1))
 
-/** The file's form. */
+/** The schema of the file. */
 export const Json = Schema.Struct({
   name: Schema.String,
   source: Schema.optionalKey(Schema.String),
   license: Schema.optionalKey(Schema.String),
   dataset: Schema.optionalKey(Schema.String),
   choices: Schema.Array(
-    /** `ordered`: its options are numbers that rise. */
+    /** `ordered`: its options are increasing numbers. */
     Schema.Struct({ name: Schema.String, options: Options, ordered: Schema.optionalKey(Schema.Literal(true)) })
   ).check(Schema.isMinLength(1)),
-  /** What is answered for a network without a row. Absent: every network has one. */
+  /** How to answer for a network without a row. Absent: every network has a row. */
   missing: Schema.optionalKey(Schema.Literal("nearest")),
   columns: Schema.Array(Schema.String),
   rows: Schema.Array(Schema.TupleWithRest(Schema.Tuple([Schema.Array(Schema.Int)]), [Schema.Finite]))
 })
 export type Json = typeof Json.Type
 
-/** A network of a table: the option chosen in every choice. */
+/** A network of a table: the option chosen for every choice. */
 export type Network = ReadonlyArray<string | number>
 
-/** A table, ready to be searched. */
+/** A table that is ready to search. */
 export interface Table extends Problem<Network> {
-  /** Rows, one for every network, or for a sample of them. */
+  /** The number of rows: one for every network, or for a sample of them. */
   readonly size: number
 }
 
-/** A file that is no table: not JSON, a missing column, ragged or missing rows, … */
+/** A file that is not a valid table: not JSON, a missing column, ragged or missing rows, … */
 export class InvalidTable extends Schema.TaggedError<InvalidTable>()("InvalidTable", {
   table: Schema.String,
   problem: Schema.String
@@ -61,24 +61,24 @@ export class InvalidTable extends Schema.TaggedError<InvalidTable>()("InvalidTab
   }
 }
 
-/** Rows that answer for a network that has none. */
+/** The number of rows that are averaged for a network without a row. */
 const neighbours = 5
 
-/** Whether a choice's options may be `ordered` in a table: numbers that rise. */
+/** Whether a choice's options may be `ordered` in a table, i.e. are increasing numbers. */
 export const isRising = (options: ReadonlyArray<string | number>): options is ReadonlyArray<number> =>
   options.every((option, i) => typeof option === "number" && (i === 0 || option > Number(options[i - 1])))
 
 const choiceOf = ({ options, ordered }: Json["choices"][number]): Choice.Choice<string | number> =>
   ordered === true && isRising(options) ? Choice.ordered(options) : Choice.categorical(options)
 
-/** How far two networks are from one another: the choices that differ, ordered ones by how far. */
+/** The distance between two networks: the number of choices that differ, ordered ones by how far. */
 const distance = (choices: Json["choices"], a: ArrayLike<number>, b: ArrayLike<number>): number =>
   choices.reduce((sum, { options, ordered }, i) => {
     const apart = Math.abs((a[i] ?? 0) - (b[i] ?? 0))
     return sum + (ordered === true ? apart / Math.max(1, options.length - 1) : Math.min(1, apart))
   }, 0)
 
-/** The nearest rows to a network with their weights; its own row alone where it has one. `except`: a row that is taken for missing. */
+/** The rows nearest to a network, with their weights; only its own row if it has one. `except`: a row to treat as missing. */
 const nearest = (
   { choices, rows }: Pick<Json, "choices" | "rows">,
   tokens: ArrayLike<number>,
@@ -89,7 +89,7 @@ const nearest = (
     if (row === except) continue
     const far = distance(choices, own, tokens)
     if (far === 0) return [{ row, weight: 1 }]
-    // infinite as long as there are fewer than are asked for
+    // infinite while there are fewer than `neighbours`
     if (far >= (found[neighbours - 1]?.far ?? Infinity)) continue
     if (found.length === neighbours) found.pop()
     found.splice(found.filter((other) => other.far <= far).length, 0, { row, far })
@@ -99,7 +99,7 @@ const nearest = (
 }
 
 /**
- * What a sampled table would answer for each of its rows if that row were missing, by `search`: held against what the rows have, it says how good its answers are.
+ * The `search` value that a sampled table would answer for each of its rows if that row were missing. Compare these with the rows' own values to see how good the table's answers are.
  *
  * @example
  * ```ts
@@ -127,9 +127,9 @@ export const leftOut = (json: Json): ReadonlyArray<number> => {
 }
 
 /**
- * Checks a table's JSON; that of NAS-Bench-Macro is taken as its authors publish it, too. `label` names it in errors.
+ * Checks a table's JSON. It also accepts NAS-Bench-Macro's JSON as its authors publish it. `label` names the table in errors.
  *
- * Fails with `InvalidTable`, which says what is wrong: a column that is missing, a row that is ragged, missing or there twice.
+ * Fails with `InvalidTable`, which says what is wrong: a missing column, or a row that is ragged, missing or duplicated.
  */
 export const fromJson = (json: unknown, label = "the table"): Result.Result<Table, InvalidTable> => {
   const invalid = (problem: string) => Result.fail(new InvalidTable({ table: label, problem }))
@@ -192,7 +192,7 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
       size: rows.length,
       search: answered(column("search")),
       report: answered(reported),
-      // No mean is above the best of its rows.
+      // A mean is never above the best of its rows.
       optimum: rows.reduce((best, row) => Math.max(best, Number(row[reported])), -Infinity)
     })
   }
@@ -215,10 +215,10 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
   })
 }
 
-/** Of a table's text: of one so long the numbers take ten times as much. */
+/** The longest text of a table, in bytes: parsed, its numbers take ten times as much memory. */
 const mostText = 2 ** 27
 
-/** By the platform's own decompression, which browsers have as well as Node, and to no more than `mostText`. */
+/** Unpacks with the platform's own decompression, which both browsers and Node have, up to `mostText` bytes. */
 const unzipped = async (bytes: Uint8Array): Promise<string> => {
   const parts: Array<Uint8Array> = []
   let length = 0
@@ -241,7 +241,7 @@ const unzipped = async (bytes: Uint8Array): Promise<string> => {
 }
 
 /**
- * The table in a file's bytes, gzipped or not: in Node, or fetched by a page.
+ * The table in a file's bytes, gzipped or not. It works in Node and in a browser, on bytes that the page has fetched.
  *
  * @example
  * ```ts
@@ -266,7 +266,7 @@ export const fromBytes = (bytes: Uint8Array, label = "the table"): Effect.Effect
       return JSON.parse(zipped ? await unzipped(bytes) : new TextDecoder().decode(bytes))
     },
     catch: (cause) => {
-      // All that a stream says of gzipped bytes that do not end.
+      // A TypeError is all that the stream gives for gzipped bytes that are cut off.
       const why = cause instanceof TypeError ? "its compressed bytes are cut off or damaged" : String(cause)
       return new InvalidTable({ table: label, problem: `it cannot be read (${why})` })
     }
