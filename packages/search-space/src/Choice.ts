@@ -1,7 +1,7 @@
 /**
- * The algebra: declarations of what may be chosen. A `Choice<A>` is a value that says which `A`s there are; it is built from
- * single choices by products, tuples, repetition, conditions and mappings, and `Space.make` checks it and gives the space.
- * Nothing here fails or throws: faults are kept and reported by `Space.make`, all at once, with their paths.
+ * The algebra of declarations. A `Choice<A>` says which values of type `A` can be chosen. It is built from single choices by
+ * products, tuples, repetition, conditions and mappings; `Space.make` checks it and returns the space.
+ * Nothing here fails or throws: `Space.make` reports all faults at once, with their paths.
  *
  * @example
  * ```ts
@@ -30,13 +30,13 @@ import * as Single from "./internal/single.ts"
 import * as Struct from "./internal/struct.ts"
 import type { Literal } from "./Site.ts"
 
-/** A declaration of the values that may be chosen. Made by this module's constructors. */
+/** A declaration of the values that can be chosen. Made by this module's constructors. */
 export interface Choice<out A> extends Pipeable.Pipeable {
   /** @internal */
   readonly build: (context: Context, place: Place) => Node<A>
 }
 
-/** A field of a `struct` that exists only under what other fields chose. Made by `when`. */
+/** A field of a `struct` that exists only for certain values of other fields. Made by `when`. */
 export interface When<out A> {
   readonly conditions: Readonly<Record<string, ReadonlyArray<Literal>>>
   readonly choice: Choice<A>
@@ -49,7 +49,7 @@ export type Fields = { readonly [key: string]: Choice<unknown> | When<unknown> }
 
 type Simplify<A> = { [K in keyof A]: A[K] } & {}
 
-/** The value of a `struct` with these fields: one of its `when` fields is an optional key. */
+/** The value of a `struct` with these fields; each `when` field is an optional key. */
 export type StructValue<F extends Fields> = Simplify<
   {
     readonly [K in keyof F as F[K] extends Choice<unknown> ? K : never]: F[K] extends Choice<infer A> ? A : never
@@ -58,15 +58,15 @@ export type StructValue<F extends Fields> = Simplify<
   }
 >
 
-/** The value of `variants`: one record for every case, told apart by the tag. */
+/** The value of `variants`: a union with one record type per case, discriminated by the tag. */
 export type VariantsValue<Tag extends string, Cases extends { readonly [name: string]: Fields }> = {
   [Name in keyof Cases & string]: Simplify<{ readonly [T in Tag]: Name } & StructValue<Cases[Name]>>
 }[keyof Cases & string]
 
 /**
- * One of some names or values without an order: an operator, an activation.
+ * One of several names or values without an order: an operator, an activation.
  *
- * @param options at least one, no two the same.
+ * @param options at least one, without duplicates.
  * @param settings `seed`: the option of the seed point; default the first.
  */
 export const categorical = <const L extends Literal>(
@@ -75,7 +75,7 @@ export const categorical = <const L extends Literal>(
 ): Choice<L> => made(Single.oneOf("categorical", options, settings))
 
 /**
- * One of some values whose order in the list means something: widths, expansion ratios. Distances count the steps between.
+ * One of several values whose order in the list has a meaning: widths, expansion ratios. Distances count the steps between them.
  *
  * @param settings `seed`: the option of the seed point; default the first.
  */
@@ -97,14 +97,14 @@ export const integer = (range: {
 }): Choice<number> => made(Single.integer(range))
 
 /**
- * A real number from `min` to `max`, both included, every number as likely as any other: a rate of dropout, a weight of a loss. A space with such a choice has
- * infinitely many points (`Space.size`), which cannot be gone through.
+ * A real number from `min` to `max`, both included, uniformly distributed: a dropout rate, the weight of a loss. A space with such a choice has
+ * infinitely many points (`Space.size`) and cannot be enumerated.
  *
- * Numbers are kept on a grid of 2³⁰ steps and given with as few decimal digits as tell them apart there: 0.1 stays 0.1, and JSON gives back the same number. One
- * written by hand is taken to the nearest of the grid.
+ * Numbers lie on a grid of 2³⁰ steps and have as few decimal digits as are needed to tell grid points apart: 0.1 stays 0.1, and JSON gives back the same number. A
+ * number written by hand is rounded to the nearest grid point.
  *
- * @param range `seed`: the number of the seed point; default `min`. Faults: bounds that are not finite, or not apart; a range so narrow that doubles hardly tell its
- *   numbers apart; a seed outside.
+ * @param range `seed`: the number of the seed point; default `min`. Faults: bounds that are not finite or are equal; a range too narrow for doubles to tell its
+ *   numbers apart; a seed outside the range.
  *
  * @example
  * ```ts
@@ -123,8 +123,8 @@ export const uniform = (range: {
 }): Choice<number> => made(Single.continuous("linear", range))
 
 /**
- * A real number from `min` to `max`, both included and above 0, every order of magnitude as likely as any other: a learning rate, a weight decay. Distances, mutations and
- * models see its logarithm; everything else is as with `uniform`.
+ * A real number from `min` to `max`, both included and above 0, uniformly distributed on a logarithmic scale: a learning rate, a weight decay. Distances, mutations and
+ * models see its logarithm; everything else is as in `uniform`.
  *
  * @param range `seed`: the number of the seed point; default `min`. Faults: those of `uniform`, and a `min` of 0 or less.
  *
@@ -145,18 +145,18 @@ export const logUniform = (range: {
   readonly seed?: number
 }): Choice<number> => made(Single.continuous("logarithmic", range))
 
-/** The one value, without a choice: a constant inside a product. */
+/** A single value with nothing to choose: a constant inside a product. */
 export const constant = <const L extends Literal>(value: L): Choice<L> => made(Single.constant(value))
 
 /**
- * A record: every field is chosen on its own. A field made by `when` exists only under what other fields chose; fields may
- * stand in any order, and a cycle of conditions is a fault.
+ * A record whose fields are chosen independently. A field made by `when` exists only for certain values of other fields. Fields can be
+ * listed in any order; a cycle of conditions is a fault.
  */
 export const struct = <const F extends Fields>(fields: F): Choice<StructValue<F>> => made(Struct.struct(fields))
 
 /**
- * A field that exists only where every named field of the same `struct` chose one of the listed values. Those fields must be
- * single choices (`categorical`, `ordered` or `integer`), conditional ones included; a continuous one is a fault.
+ * A field that exists only if every named field of the same `struct` has one of the listed values. Those fields must be
+ * single choices (`categorical`, `ordered` or `integer`) and may be conditional themselves; a continuous one is a fault.
  */
 export const when = <A>(conditions: Readonly<Record<string, ReadonlyArray<Literal>>>, choice: Choice<A>): When<A> => ({
   conditions,
@@ -164,7 +164,7 @@ export const when = <A>(conditions: Readonly<Record<string, ReadonlyArray<Litera
 })
 
 /**
- * A choice between kinds of thing, each with its own fields; the value is a record whose `tag` key says which.
+ * A choice between several cases, each with its own fields; the value is a record whose `tag` key names the case.
  *
  * @example
  * ```ts
@@ -180,13 +180,13 @@ export const variants = <const Tag extends string, const Cases extends { readonl
   settings?: { readonly seed?: NoInfer<keyof Cases & string> }
 ): Choice<VariantsValue<Tag, Cases>> => made(Struct.variants(tag, cases, settings))
 
-/** A fixed row of choices, each made on its own. */
+/** A fixed list of choices, each made independently. */
 export const tuple = <const Items extends ReadonlyArray<Choice<unknown>>>(
   items: Items
 ): Choice<{ readonly [K in keyof Items]: Items[K] extends Choice<infer A> ? A : never }> => made(Product.tuple(items))
 
 /**
- * The same choice several times, each made on its own: `repeat(cell, 5)`, or `repeat(cell, { min: 1, max: 5 })` where the
+ * The same choice several times, made independently each time: `repeat(cell, 5)`, or `repeat(cell, { min: 1, max: 5 })` if the
  * length is a choice too (`seed`: the length of the seed point; default `min`).
  */
 export const repeat = <A>(
@@ -195,29 +195,29 @@ export const repeat = <A>(
 ): Choice<ReadonlyArray<A>> =>
   made(Product.repeat(item, typeof times === "number" ? { min: times, max: times } : times))
 
-/** What `from` of `map` says of a value that nothing maps to. */
+/** What the `from` of a `map` returns for a value that nothing maps to. */
 export interface Unmappable {
   readonly path: ReadonlyArray<string | number>
   readonly value: unknown
   readonly expected: string
 }
 
-/** What `map` needs to know. */
+/** The argument of `map`. */
 export interface Mapping<in out A, in out B> {
-  /** The type, and its JSON form. */
+  /** The mapped type and its JSON form. */
   readonly schema: Schema.Codec<B, unknown>
   /**
-   * Inverse of one another, pure and total, but that `from` may fail on a value that no choice gives. Where the choices are continuous, numbers need only come back to nine
-   * digits.
+   * `to` and `from` must be pure, total and inverse to each other, except that `from` may fail for a value that no choice maps to. For continuous choices,
+   * numbers need only survive the round trip to nine digits.
    */
   readonly to: (a: A) => B
   readonly from: (b: B) => Result.Result<A, Unmappable>
-  /** Where a part of `A` is in `B`, for the names of sites and the paths of errors. Default: at the same path. */
+  /** Maps a path in `A` to the corresponding path in `B`, for the names of sites and the paths of errors. Default: the same path. */
   readonly locate?: (path: ReadonlyArray<string | number>) => ReadonlyArray<string | number>
 }
 
 /**
- * The same choices seen as values of another type, one to one. A `to` that gives one value for two choices needs `quotient`.
+ * The same choices as values of another type, one to one. If `to` can give the same value for two choices, use `quotient`.
  */
 export const map =
   <A, B>(mapping: Mapping<A, B>) =>
@@ -225,13 +225,13 @@ export const map =
     made(Mapped.map(choice, mapping))
 
 /**
- * The same choices seen as values of another type, where several choices may give one value: they are then one point of the
- * space, with one canonical form (the choices nearest to the seed point), one hash, and one chance in sampling. There is no inverse to write: the choices
- * are tabulated, so there may be at most 2²⁰ of them, and none may be continuous.
+ * The same choices as values of another type, where several choices may give the same value. They then form one point of the
+ * space, with one canonical form (the choices nearest to the seed point), one hash, and one share in sampling. You write no inverse: all combinations of the choices
+ * are tabulated, so there can be at most 2²⁰ of them, and none of the choices may be continuous.
  *
- * @param mapping `schema`: the type, and its JSON form; `to`: the value of some choices, pure and total; `canonical`: the form in
- *   which a value is kept where the type can say the same thing in several ways (default: as it is). Two values are
- *   the same if their canonical forms are the same JSON.
+ * @param mapping `schema`: the mapped type and its JSON form; `to`: the value for given choices, pure and total; `canonical`: the form in
+ *   which a value is stored if the type can express the same thing in several ways (default: the value itself). Two values are
+ *   the same if their canonical forms have the same JSON.
  */
 export const quotient =
   <A, B>(mapping: {

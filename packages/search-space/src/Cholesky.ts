@@ -1,16 +1,16 @@
-/** A Cholesky factor that grows by a row at a time: L·Lᵀ = K, lower triangle, rows packed one after the other. */
+/** A Cholesky factor that grows one row at a time: L·Lᵀ = K, lower triangle, rows packed one after the other. */
 import * as Elementary from "./Elementary.ts"
 
-/** The factor L of a symmetric positive definite matrix L·Lᵀ, to which rows are added. */
+/** The factor L of a symmetric positive definite matrix K = L·Lᵀ to which rows are added. */
 export interface Cholesky {
   readonly size: () => number
-  /** Adds a row of K: its products with the rows before, and its diagonal. */
+  /** Adds a row of K: its entries left of the diagonal, and the diagonal entry. */
   readonly append: (row: ArrayLike<number>, diagonal: number) => void
-  /** Forgets all rows from `size` on. */
+  /** Removes all rows from `size` on. */
   readonly shrink: (size: number) => void
   /** x with K·x = y, for the first `y.length` rows. */
   readonly solve: (y: ArrayLike<number>) => Float64Array
-  /** L⁻¹·k for several k at once (each is overwritten): every row of L is read once. */
+  /** L⁻¹·k for several k at once (each is overwritten), so that every row of L is read only once. */
   readonly forward: (ks: ReadonlyArray<Float64Array>) => void
   /** Half the logarithm of K's determinant. */
   readonly halfLogDeterminant: () => number
@@ -19,7 +19,7 @@ export interface Cholesky {
 const start = (row: number) => (row * (row + 1)) / 2
 
 /**
- * A factor without a row.
+ * An empty factor.
  *
  * @example
  * ```ts

@@ -1,20 +1,20 @@
 /**
- * A space under constraints: sampling, counting and masking of the points that meet them, before anything is trained.
+ * A space under constraints: samples, counts and masks the points that meet them, before anything is trained.
  *
- * **How.** Which of three ways is taken depends on the constraints, once, in `make`:
+ * **Method.** `make` picks one of three methods for the constraints:
  *
- * - all constraints have a `Cost.Chain` (or some do, and the rest is left to rejection): dynamic programming over the parts. However rare
+ * - all constraints have a `Cost.Chain` (or some do, and rejection handles the rest): dynamic programming over the parts. However rare
  *   feasible points are, sampling costs about the same.
- * - the space has few points (`enumerate`, default 20,000): all are looked at.
- * - else: rejection from uniform samples, which takes 1 / (feasible share) cost evaluations a sample.
+ * - the space has few points (`enumerate`, default 20,000): all of them are evaluated.
+ * - otherwise: rejection from uniform samples, which takes 1 / (feasible share) cost evaluations per sample.
  *
- * **Chains are not trusted.** `make` compares what a chain says with the cost itself, on the seed point and 64 points that are always the same, as the chain adds them up and as
- * its tables do. Where they differ (a chain made for another layout, a part's cost that looks at another part) the chain is not used: its constraint is met like one
- * without, which is slower and as right, and `mismatches` says so. Refusing instead would make a cost that carries a chain for the usual layout useless on every other one.
+ * **Chains are not trusted.** `make` compares the chain with the cost itself on the seed point and 64 fixed points, both for the chain's own sum and for
+ * its tables. If they differ (a chain made for another layout, or a part's cost that looks at another part), the chain is not used: its constraint is handled like one
+ * without a chain, which is slower but just as correct, and `mismatches` reports it. Refusing instead would make a cost whose chain fits the usual layout useless on every other one.
  *
- * **Distribution.** In all three, `sampleWithin` draws from the feasible distinct values with equal chances for each: exactly what
- * rejection sampling from `Space.sample` gives. (The dynamic programme draws from a slightly larger set with equal
- * chances and rejects what is outside; its counts are doubles, so chances are equal to about one part in 10¹⁵.)
+ * **Distribution.** With all three methods, `sampleWithin` draws uniformly from the feasible distinct values, exactly like
+ * rejection sampling from `Space.sample`. (Dynamic programming draws uniformly from a slightly larger set and rejects
+ * what is outside; its counts are doubles, so probabilities are equal to about one part in 10¹⁵.)
  */
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
@@ -39,11 +39,11 @@ import { absent, exists, isNumeric, type Site } from "./Site.ts"
 import * as Space from "./Space.ts"
 import type { InvalidTokens } from "./SpaceError.ts"
 
-/** A space and the constraints on it, worked out. Made by `make`. */
+/** A space with its constraints, ready for sampling. Made by `make`. */
 export interface Constrained<in out A> {
   readonly space: Space.Space<A>
   readonly constraints: ReadonlyArray<Constraint.Constraint<A>>
-  /** Chains that do not fit the space, and are not used; empty where all do. */
+  /** The chains that do not fit the space and are not used; empty if all fit. */
   readonly mismatches: ReadonlyArray<ChainMismatch>
   /** @internal */
   readonly engine: Engine
@@ -60,8 +60,8 @@ export type Engine =
   | { readonly _tag: "Rejection"; readonly attempts: number }
 
 /**
- * No point meets the constraints, or none was found. `proven` tells which: the whole space was searched, or `drawn` points were. Carries
- * the closest point there is (or that was found) as JSON, and what it has in each constraint.
+ * No point meets the constraints, or none was found. `proven` tells which: either the whole space was searched, or only `drawn` points were.
+ * Carries the closest point that exists (or was found) as JSON, with its quantity for each constraint.
  */
 export class Infeasible extends Schema.TaggedError<Infeasible>()("Infeasible", {
   proven: Schema.Boolean,
@@ -86,13 +86,13 @@ export class Infeasible extends Schema.TaggedError<Infeasible>()("Infeasible", {
   }
 }
 
-/** A cost that cannot be told of a point of the space: its function throws, or gives no number. */
+/** A cost that cannot be computed for a point of the space: its function throws or returns NaN. */
 export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
   /** The constraint's name. */
   cost: Schema.String,
   /** The point, as JSON. */
   point: Schema.Unknown,
-  /** What it does, in words. */
+  /** What its function does, in words. */
   problem: Schema.String
 }) {
   override get message() {
@@ -100,17 +100,17 @@ export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
   }
 }
 
-/** A chain that says something else of a point than the cost it belongs to. */
+/** A chain whose value for a point differs from that of its cost. */
 export class ChainMismatch extends Schema.TaggedError<ChainMismatch>()("ChainMismatch", {
   /** The constraint's name. */
   cost: Schema.String,
   /** The point, as JSON. */
   point: Schema.Unknown,
-  /** What the chain says; NaN where it throws. */
+  /** The chain's value; NaN if it throws. */
   chain: Schema.Number,
-  /** What the cost says. */
+  /** The cost's value. */
   of: Schema.Number,
-  /** Why the chain says nothing, where it does not. */
+  /** Why the chain has no value, if it has none. */
   problem: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
@@ -119,19 +119,19 @@ export class ChainMismatch extends Schema.TaggedError<ChainMismatch>()("ChainMis
   }
 }
 
-/** Settings of `make`. */
+/** Options of `make`. */
 export interface Options {
-  /** Spaces of this many distinct values or less are looked through point by point where there is no chain. Default 20,000. */
+  /** Without a chain, spaces of up to this many distinct values are enumerated point by point. Default 20,000. */
   readonly enumerate?: number
   /** Points drawn for one sample before giving up. Default 100,000. */
   readonly attempts?: number
 }
 
 /**
- * Works out constraints on a space. Fails with `Infeasible` where it is certain already that nothing meets them: always, if all
- * constraints have a chain that fits or the space is small; otherwise `sampleWithin` finds out. Fails with `CostFailed` where a cost cannot be told of a point that was looked at.
+ * Puts a space under constraints. Fails with `Infeasible` if it is already certain that no point meets them. It can always tell if the space is small or all
+ * constraints have a chain that fits; otherwise only `sampleWithin` finds out. Fails with `CostFailed` if a cost cannot be computed for a point that was evaluated.
  *
- * Without constraints it is the space itself, with masks that allow everything, so that an algorithm needs one way only.
+ * Without constraints the result behaves like the space itself, with masks that allow everything, so an algorithm needs no special case.
  */
 export const make = <A>(
   space: Space.Space<A>,
@@ -146,7 +146,7 @@ export const make = <A>(
     if (failed !== undefined) return Result.fail(failed)
   }
   const mismatches: Array<ChainMismatch> = []
-  // every turn either ends or finds one more chain that does not fit
+  // every iteration either returns or finds one more chain that does not fit
   for (let chained = withChain; ;) {
     const usable = oneFocus(chained)
     const parts = usable[0] === undefined ? undefined : partsOf(space, usable[0].chain.of.focus)
@@ -173,7 +173,7 @@ export const make = <A>(
     const made: Constrained<A> = { ...rejecting, engine: { _tag: "Chained", solver, attempts } }
     const found = solver.witness(0)
     if (found.vector !== undefined || found.exhausted) return Result.succeed(made)
-    // that nothing meets the bounds is only as sure as the chain: the closest point is one more to compare
+    // the proof that no point meets the bounds is only as good as the chain: so compare the closest point too
     const closest = closestByChain(solver) ?? seed(space)
     const failed = failureAt(space, usable, closest)
     if (failed !== undefined) return Result.fail(failed)
@@ -184,7 +184,7 @@ export const make = <A>(
   }
 }
 
-/** Points on which costs and chains are compared: the seed point, and some that are the same for every run. */
+/** The points on which costs and chains are compared: the seed point, and some that are the same in every run. */
 const examples = (space: Space.Space<unknown>): ReadonlyArray<Vector> => {
   const prng = Prng.fromSeed("does the chain fit")
   const drawn = Array.from({ length: 64 }, () => {
@@ -195,7 +195,7 @@ const examples = (space: Space.Space<unknown>): ReadonlyArray<Vector> => {
   return [seed(space), ...drawn]
 }
 
-/** Chains are worked out together where they add up over the same parts; of several groups the largest is, and the others' constraints are met like those without. */
+/** Chains over the same parts can be solved together. Of several such groups, takes the largest; the others' constraints are handled as if they had no chain. */
 const oneFocus = <A>(chained: ReadonlyArray<Chained<A>>): ReadonlyArray<Chained<A>> => {
   const groups = new Map<string, Array<Chained<A>>>()
   for (const constraint of chained) {
@@ -215,14 +215,14 @@ interface Wrong<A> {
   readonly mismatch: ChainMismatch
 }
 
-/** The solver, or a chain that does not fit; `undefined` where it would be too large. */
+/** The solver, or a chain that does not fit; `undefined` if the solver would be too large. */
 const worked = <A>(
   space: Space.Space<A>,
   parts: ReadonlyArray<Node<unknown>>,
   chained: ReadonlyArray<Chained<A>>,
   points: ReadonlyArray<Vector>
 ): { readonly solver: ChainSolver } | Wrong<A> | undefined => {
-  // asked part by part first: a chain for another layout need not be tabulated to be found out
+  // first sum the parts directly: a chain for another layout is found without building tables
   for (const point of points) {
     const value = space.root.decode(point)
     for (const constraint of chained) {
@@ -252,7 +252,7 @@ const worked = <A>(
 
 const said = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
-/** Whether two sums of terms of some size are the same but for rounding. */
+/** Whether two sums are equal up to rounding; `size` is the magnitude of their terms. */
 const agree = (a: number, b: number, size: number): boolean =>
   a === b || (Number.isFinite(a - b) && Math.abs(a - b) <= 1e-9 * (size + Math.abs(b)))
 
@@ -277,7 +277,7 @@ const wrong = <A>(
   }
 }
 
-/** The first chain whose tables say something else of a point than its cost. */
+/** The first chain whose tables disagree with its cost about a point. */
 const mismatchAt = <A>(
   space: Space.Space<A>,
   chained: ReadonlyArray<Chained<A>>,
@@ -295,7 +295,7 @@ const mismatchAt = <A>(
 const jsonOf = <A>(space: Space.Space<A>, value: A): unknown =>
   Result.getOrElse(Space.encodeJson(value)(space), () => value)
 
-/** Why a constraint's quantity cannot be told of a point, if one cannot. */
+/** Why a constraint's quantity cannot be computed for a point; `undefined` if all can. */
 const failureAt = <A>(
   space: Space.Space<A>,
   constraints: ReadonlyArray<Constraint.Constraint<A>>,
@@ -345,7 +345,7 @@ const enumerated = <A>(
   return Result.fail(infeasible(made, closest.vector, true, Number(space.root.distinct)))
 }
 
-/** The beginnings of all token sequences, canonical or not, that lead to a feasible point. */
+/** The prefixes of all token sequences, canonical or not, that lead to a feasible point. */
 const prefixesOf = (space: Space.Space<unknown>, feasible: ReadonlySet<bigint>): ReadonlySet<string> => {
   const out = new Set<string>()
   for (const vector of assignments(space.sites, 0, space.sites.length)) {
@@ -371,7 +371,7 @@ const seed = (space: Space.Space<unknown>): Vector => {
   return vector
 }
 
-/** The largest relative excess over the constraints; 0 where all are met, `undefined` where a quantity cannot be told. */
+/** The largest relative excess over the constraints; 0 if all are met, `undefined` if a quantity cannot be computed. */
 const excessOf = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value: A): number | undefined => {
   let most = 0
   const amountOf = Constraint.amount(value)
@@ -383,7 +383,7 @@ const excessOf = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value
   return most
 }
 
-/** Whether all are met; `undefined` where it depends on a quantity that cannot be told. */
+/** Whether all constraints are met; `undefined` if that depends on a quantity that cannot be computed. */
 const meets = <A>(constraints: ReadonlyArray<Constraint.Constraint<A>>, value: A): boolean | undefined => {
   const amountOf = Constraint.amount(value)
   for (const constraint of constraints) {
@@ -405,10 +405,10 @@ const infeasible = <A>(constrained: Constrained<A>, vector: Vector, proven: bool
   })
 }
 
-/** Steps that the search for the closest point may take in all; a single constraint needs a few thousand. */
+/** The total number of steps that the search for the closest point may take; a single constraint needs a few thousand. */
 const closestLimit = 4_000_000
 
-/** The point with the least relative excess: the smallest widening of all bounds that lets something through, by bisection. */
+/** The point with the least relative excess: bisects for the smallest widening of all bounds that admits a point. */
 const closestByChain = (solver: ChainSolver): Vector | undefined => {
   let low = 0
   let high = 1e-6
@@ -432,8 +432,8 @@ const closestByChain = (solver: ChainSolver): Vector | undefined => {
 }
 
 /**
- * A value that meets the constraints, with equal chances for every distinct one. Fails with `Infeasible` where `attempts` draws
- * found none, and with `CostFailed` where a cost cannot be told of a point that was drawn.
+ * Draws a value uniformly from the distinct values that meet the constraints. Fails with `Infeasible` if `attempts` draws
+ * found none, and with `CostFailed` if a cost cannot be computed for a point that was drawn.
  *
  * @example
  * ```ts
@@ -451,7 +451,7 @@ export const sampleWithin =
   <A>(constrained: Constrained<A>): Result.Result<A, Infeasible | CostFailed> =>
     Result.map(draw(constrained, prng), (vector) => constrained.space.root.decode(vector))
 
-/** As `sampleWithin`, but gives the canonical tokens. */
+/** Like `sampleWithin`, but returns the canonical tokens. */
 export const sampleTokensWithin =
   (prng: Prng.Prng) =>
   <A>(constrained: Constrained<A>): Result.Result<Space.Tokens, Infeasible | CostFailed> =>
@@ -481,12 +481,12 @@ const draw = <A>(constrained: Constrained<A>, prng: Prng.Prng): Result.Result<Ve
   return Result.fail(infeasible(constrained, closest, false, engine.attempts))
 }
 
-/** Looks for the point with the least excess by hill climbing: only called when sampling has failed, to say how far off it is. */
+/** Looks for the point with the least excess by hill climbing: called only when sampling has failed, to report how far off the closest point is. */
 const climb = <A>({ constraints, space }: Constrained<A>, prng: Prng.Prng): Vector => {
   const excessAt = (point: Vector) => excessOf(constraints, space.root.decode(point)) ?? Infinity
   let best = seed(space)
   let excess = excessAt(best)
-  // where nothing is chosen there is no other point
+  // without sites there is no other point
   for (let start = 0; start < 4 && excess > 0 && space.sites.length > 0; start++) {
     const current = blank(space)
     space.root.sample(prng, current)
@@ -513,24 +513,24 @@ const climb = <A>({ constraints, space }: Constrained<A>, prng: Prng.Prng): Vect
   return best
 }
 
-/** A share of the space with how sure it is: `low` to `high` holds it with 95% confidence, `error` is the standard error. */
+/** A share of the space with its uncertainty: `low` to `high` is its 95% confidence interval, `error` its standard error. */
 export interface Share {
   /** Between 0 and 1. */
   readonly share: number
-  /** One standard error of the share. */
+  /** The standard error of the share. */
   readonly error: number
-  /** The lower end of its interval. */
+  /** The lower end of the interval. */
   readonly low: number
-  /** The upper end of its interval. */
+  /** The upper end of the interval. */
   readonly high: number
-  /** Points drawn for the estimate; 0 where the share is exact. */
+  /** The number of points drawn for the estimate; 0 if the share is exact. */
   readonly samples: number
 }
 
 /**
- * Which share of the distinct values meets the constraints; fails with `CostFailed` where a cost cannot be told of a point that was drawn. Exact where the space was looked through; otherwise estimated from `samples` draws
- * (default 10,000). With a chain the draws are from the few points the dynamic programme leaves, so that a share of 10⁻⁹ is
- * known as well, relatively, as one of a half.
+ * The share of the distinct values that meet the constraints. Exact if the space was enumerated; otherwise estimated from `samples` draws
+ * (default 10,000). With a chain, only the few points that dynamic programming leaves are drawn from, so a share of 10⁻⁹ is
+ * known with the same relative accuracy as a share of one half. Fails with `CostFailed` if a cost cannot be computed for a point that was drawn.
  */
 export const feasibleShare =
   (prng: Prng.Prng, options: { readonly samples?: number } = {}) =>
@@ -553,7 +553,7 @@ export const feasibleShare =
         if (failed !== undefined) return Result.fail(failed)
       }
     }
-    // Wilson's interval: sensible at none and at all of the samples too
+    // Wilson's interval: also sensible if none or all of the samples meet the constraints
     const z = 1.959963984540054
     const p = met / samples
     const centre = (p + (z * z) / (2 * samples)) / (1 + (z * z) / samples)
@@ -570,20 +570,19 @@ export const feasibleShare =
 const exact = (share: number): Result.Result<Share> =>
   Result.succeed({ share, error: 0, low: share, high: share, samples: 0 })
 
-/** The next choice of a policy: the site, and for each of its options whether some feasible point is still ahead. */
+/** A policy's next choice: the site, and for each of its options whether it can still lead to a feasible point. */
 export interface Step {
   readonly site: Site
-  /** An entry for every option; of a site with `slots` for every slot, which is allowed where one of its options is, or may be. */
+  /** An entry for every option; for a site with `slots`, one for every slot: a slot is allowed if one of its options is, or may be. */
   readonly mask: ReadonlyArray<boolean>
 }
 
 /**
- * The site at which the next token chooses after some tokens, and which of its options a policy may take; none where the sequence is complete.
+ * The site that the next token chooses for, given the tokens so far, and which of its options a policy may take; none if the sequence is complete.
  *
- * An option is allowed exactly if some feasible point begins with the tokens and it: always so where the space was looked through
- * and where all constraints have one chain cost (a search that is given up after two million steps, which narrow windows on several
- * costs at once can need, allows the option). Constraints without a chain rule out what their `range` does, and nothing
- * otherwise: a mask never cuts off a feasible point.
+ * A mask never cuts off a feasible point. It is exact (an option is allowed only if some feasible point continues the tokens with it) if the space was
+ * enumerated or if all constraints have one chain cost. With narrow windows on several costs at once, a search can need more than two million steps; it then
+ * stops and allows the option. Constraints without a chain rule out only what their `range` excludes.
  *
  * @example
  * ```ts
@@ -615,7 +614,7 @@ const maskAt = <A>(
   }
   const allowed = engine._tag === "Chained" ? engine.solver.mask(place(space, prefix), site) : undefined
   const ranges = constraints.filter(({ range }) => range !== undefined)
-  // what some options of a slot may cost says nothing of the others
+  // the cost range of one option in a slot says nothing about the others
   if (ranges.length === 0 || isNumeric(site)) return allowed ?? entries(site, () => true)
   return entries(
     site,
@@ -628,7 +627,7 @@ const maskAt = <A>(
   )
 }
 
-/** What a range says; nothing where it throws. */
+/** The limits that a range gives; no limits if it throws. */
 const limits = (
   range: Constraint.Constraint<never>["range"],
   prefix: Space.Tokens
@@ -644,7 +643,7 @@ const limits = (
 const entries = (site: Site, of: (entry: number) => boolean): ReadonlyArray<boolean> =>
   Array.from({ length: site.slots?.length ?? site.count }, (_, entry) => of(entry))
 
-/** The vector of tokens that are known to be valid. */
+/** The vector for tokens that are known to be valid. */
 const place = (space: Space.Space<unknown>, tokens: Space.Tokens): Vector => {
   const vector = blank(space)
   let position = 0
@@ -658,7 +657,7 @@ const place = (space: Space.Space<unknown>, tokens: Space.Tokens): Vector => {
   return vector
 }
 
-/** Whether a value meets the constraints; not where a cost cannot be told of it. */
+/** Whether a value meets the constraints; false if a cost cannot be computed for it. */
 export const isFeasible =
   <A>(value: A) =>
   (constrained: Constrained<A>): boolean =>

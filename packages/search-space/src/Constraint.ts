@@ -1,5 +1,5 @@
 /**
- * Bounds on what a point costs: on parameters, MACs, activation memory, or any function of it.
+ * Bounds on the costs of a point: parameters, MACs, activation memory, or any other function of it.
  *
  * @example
  * ```ts
@@ -17,25 +17,25 @@ import type { Tokens } from "./Space.ts"
 /** A named quantity of a point and the window it must lie in, both bounds included. */
 export interface Constraint<in A> {
   readonly name: string
-  /** −Infinity and Infinity where there is no bound. */
+  /** −Infinity if there is no lower bound. */
   readonly min: number
-  /** In the cost's unit; it may be reached. */
+  /** In the cost's unit, inclusive; Infinity if there is no upper bound. */
   readonly max: number
   readonly of: (value: A) => number
   /** How the quantity adds up, if it does; see `Cost.Chain`. */
   readonly chain?: { readonly of: Chain<A, string>; readonly key: string }
   /**
-   * Optimistic limits for what any completion of some first tokens can cost, `[least, most]`, for a quantity without a
-   * chain: lets masks rule out choices. A limit that is not optimistic cuts off feasible points.
+   * Optimistic limits, `[least, most]`, on the cost of any completion of a token prefix. They let masks rule out choices for a quantity
+   * without a chain. Limits that are not optimistic cut off feasible points.
    */
   readonly range?: (prefix: Tokens) => readonly [least: number, most: number]
 }
 
 /** The window of a constraint: a lower bound, an upper bound, or both. */
 export interface Window {
-  /** In the cost's unit; it may be reached. Default: no bound. */
+  /** In the cost's unit, inclusive. Default: no bound. */
   readonly min?: number
-  /** In the cost's unit; it may be reached. Default: no bound. */
+  /** In the cost's unit, inclusive. Default: no bound. */
   readonly max?: number
 }
 
@@ -68,7 +68,7 @@ export const bounds =
     return out
   }
 
-/** The quantity of a point; NaN where its function throws. */
+/** The quantity of a point; NaN if its function throws. */
 export const amount =
   <A>(value: A) =>
   (constraint: Pick<Constraint<A>, "of">): number => {
@@ -79,10 +79,10 @@ export const amount =
     }
   }
 
-/** A constraint that a point does not meet, or would be the nearest to meeting. */
+/** A constraint and a point's quantity for it. */
 export const Violation = Schema.Struct({
   name: Schema.String,
-  /** NaN where the quantity cannot be told. */
+  /** NaN if the quantity cannot be computed. */
   value: Schema.Number,
   /** The bounds; `null` for none. */
   min: Schema.NullOr(Schema.Finite),
@@ -90,7 +90,7 @@ export const Violation = Schema.Struct({
 })
 export type Violation = typeof Violation.Type
 
-/** The constraints that a point does not meet, with what it has; empty where it meets them all. A quantity that cannot be told meets none. */
+/** The constraints that a point does not meet, with its quantities; empty if it meets them all. A quantity that cannot be computed violates its constraint. */
 export const violations =
   <A>(value: A) =>
   (constraints: ReadonlyArray<Constraint<A>>): ReadonlyArray<Violation> =>
@@ -126,7 +126,7 @@ export const print = ({
   return high === undefined ? `any ${name}` : `${name} at most ${high}`
 }
 
-/** How far a value is from a window, relative to the bound it misses; 0 inside, Infinity for no number at all. */
+/** How far a value is outside a window, relative to the bound that it misses; 0 inside, Infinity for NaN. */
 export const excess =
   (value: number) =>
   ({ max, min }: Pick<Constraint<never>, "min" | "max">): number => {

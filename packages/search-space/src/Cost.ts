@@ -1,36 +1,36 @@
 /**
- * What a point of a space costs, as functions handed in: this package knows no operators.
+ * The cost of a point, as functions that you provide: this package does not know about operators.
  *
- * A cost that adds up along the parts of the space (a network's MACs: stem + stages + head) may say so with a `Chain`. Constraints
+ * A cost that adds up along the parts of the space (a network's MACs: stem + stages + head) can say so with a `Chain`. Constraints
  * on it are then solved exactly, by dynamic programming over the parts, however few points meet them.
  */
 /** Named costs of one point, such as `{ parameters, macs, activationBytes }`. */
 export type Costs<K extends string> = { readonly [key in K]: number }
 
-/** What a part's cost depends on of the parts before it: for a network, the channels that come in. */
+/** All that a part's cost depends on from the parts before it: for a network, the number of input channels. */
 export type Entry = string | number
 
 /**
  * A cost as a sum over the parts of a product: the items of a `tuple` or fixed `repeat`, the fields of a `struct` without
- * conditions, in order (also behind `Choice.map`). Part i is told the entry that part i − 1 gave out, and sees nothing else
- * of the other parts: `value` is a point of the space of which only part i is to be looked at. A cost may be `Infinity` (a part
- * that cannot be built), but neither −Infinity nor NaN.
+ * conditions, in order (also behind `Choice.map`). Part i receives the exit of part i − 1 as its entry, and must not depend
+ * on anything else about the other parts: `value` is a whole point, but read only part i of it. A cost may be `Infinity` (a part
+ * that cannot be built), but not −Infinity or NaN.
  */
 export interface Chain<in A, K extends string> {
   /**
-   * Where the product is in the space, as the keys that lead to it: `["network"]` for a cost of the field `network` alone. All else costs nothing, and may be anything, continuous
-   * or conditional choices among it. Default: the space itself. Set by `onField`.
+   * Where the product is in the space, as the keys that lead to it: `["network"]` for a cost of the field `network` only. Everything else costs nothing and may be anything,
+   * including continuous or conditional choices. Default: the space itself. Set by `onField`.
    */
   readonly focus?: ReadonlyArray<string | number>
-  /** What is there before the first part; looks only at what all points have in common. */
+  /** The costs before the first part, and its entry; must depend only on what all points have in common. */
   readonly start: (value: A) => { readonly costs: Costs<K>; readonly exit: Entry }
   readonly part: (value: A, index: number, entry: Entry) => { readonly costs: Costs<K>; readonly exit: Entry }
-  /** What comes after the last part; looks only at what all points have in common. */
+  /** The costs after the last part; must depend only on the entry and on what all points have in common. */
   readonly end: (value: A, entry: Entry) => Costs<K>
 }
 
 /**
- * A cost function, with its chain where it has one. `of` must be the sum that the chain says: `Constrained.make` looks whether it is, and goes by `of` where it is not.
+ * A cost function, with its chain if it has one. `of` must be the sum that the chain describes: `Constrained.make` checks this, and relies on `of` alone if they differ.
  */
 export interface Cost<in A, K extends string> {
   readonly of: (value: A) => Costs<K>
@@ -41,9 +41,9 @@ export interface Cost<in A, K extends string> {
 export const make = <A, K extends string>(of: (value: A) => Costs<K>): Cost<A, K> => ({ of })
 
 /**
- * The cost of a larger point of which one field (or item) costs what this cost says, and all else nothing: a network's MACs, where a learning rate is searched
- * beside it. A chain stays one, so that bounds are met by dynamic programming over the field's parts, whatever stands beside it. The field must be chosen independently of the
- * others: not under a condition, and no condition on it.
+ * Applies a cost to one field (or item) of a larger point; everything else costs nothing. For example, a network's MACs when a learning rate is searched
+ * along with it. A chain is kept, so bounds are still met by dynamic programming over the field's parts, whatever the other fields are. The field must be chosen independently of the
+ * others: it must not be conditional, and no condition may refer to it.
  *
  * @example
  * ```ts
@@ -86,7 +86,7 @@ export const onField =
         })
   })
 
-/** A pure function that remembers its last answer: several costs of a point are asked for one after the other, and are often found together. */
+/** Makes a pure function remember its last result: several costs of a point are read one after the other, and are often computed together. */
 export const lastKnown = <A, B>(of: (value: A) => B): ((value: A) => B) => {
   let last: { readonly value: A; readonly found: B } | undefined
   return (value) => (last !== undefined && last.value === value ? last : (last = { value, found: of(value) })).found

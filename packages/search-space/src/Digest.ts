@@ -1,10 +1,10 @@
-/** The identity of plain JSON: what tells settings, spaces and points apart in journals and files. */
+/** The identity of plain JSON, by which journals and files tell settings, spaces and points apart. */
 import { fnv1aHex } from "./internal/fnv.ts"
 import { stableStringify } from "./internal/stable.ts"
 
 /**
- * 16 hexadecimal digits: the 64-bit FNV-1a hash of the value's JSON with the keys of every object in order. Equal values have equal digests in every run and on every
- * machine. Not for secrets.
+ * 16 hexadecimal digits: the 64-bit FNV-1a hash of the value's JSON with the keys of every object sorted. Equal values have equal digests in every run and on every
+ * machine. Not cryptographically secure.
  *
  * @example
  * ```ts

@@ -1,49 +1,49 @@
 /**
- * Exponentials, logarithms, powers, sine and cosine that are the same number to the bit in every JavaScript engine and on every processor.
+ * Exponentials, logarithms, powers, sine and cosine that give bit-identical results in every JavaScript engine and on every processor.
  *
- * ECMAScript leaves to the engine what `Math.exp`, `Math.log`, `Math.sin`, `Math.pow` and `**` give in the last place, so a result that is to be found again elsewhere must not pass
- * through them. These are made of additions, products, quotients and square roots of doubles, which IEEE 754 rounds exactly, after the methods and with the coefficients of Sun's fdlibm
- * (K. C. Ng, "Freely Distributable LIBM", 1993: argument reduction by parts of ln 2 and π/2, then a minimax polynomial). V8 works after fdlibm too: its numbers are these, bit for bit (tests compare).
+ * ECMAScript leaves the last digits of `Math.exp`, `Math.log`, `Math.sin`, `Math.pow` and `**` to the engine, so results that must be reproducible elsewhere cannot use
+ * them. The functions here use only additions, products, quotients and square roots of doubles, which IEEE 754 rounds exactly, with the methods and coefficients of Sun's fdlibm
+ * (K. C. Ng, "Freely Distributable LIBM", 1993: argument reduction by parts of ln 2 and π/2, then a minimax polynomial). V8 follows fdlibm too: its results are the same, bit for bit (tests compare them).
  *
- * All errors are below one unit in the last place, and special values (±0, ±∞, NaN, subnormal numbers) are treated as `Math` treats them.
+ * All errors are below one unit in the last place, and special values (±0, ±∞, NaN, subnormal numbers) are treated as in `Math`.
  */
 const view = new DataView(new ArrayBuffer(8))
 
-/** The upper half of a number: sign, exponent and twenty bits. */
+/** The upper half of a number's bits: the sign, the exponent and the first twenty bits of the fraction. */
 const upper = (x: number): number => {
   view.setFloat64(0, x)
   return view.getInt32(0)
 }
 
-/** The number with another upper half. */
+/** The number with its upper half replaced. */
 const withUpper = (x: number, word: number): number => {
   view.setFloat64(0, x)
   view.setInt32(0, word)
   return view.getFloat64(0)
 }
 
-/** The number of an upper half and 32 zeros. */
+/** The number with this upper half and a lower half of 32 zero bits. */
 const ofUpper = (word: number): number => {
   view.setInt32(0, word)
   view.setInt32(4, 0)
   return view.getFloat64(0)
 }
 
-/** The number without the lower half of its bits: products of two such are exact, or nearly. */
+/** The number with the lower half of its bits cleared: products of two such numbers are exact, or nearly so. */
 const cut = (x: number): number => ofUpper(upper(x))
 
 /** 2ᵏ for −1022 ≤ k ≤ 1023. */
 const powerOfTwo = (k: number): number => ofUpper((k + 1023) << 20)
 
-/** y · 2ᵏ for y about 1, rounded once where the result is subnormal. */
+/** y · 2ᵏ for y about 1, rounded only once if the result is subnormal. */
 const scaled = (y: number, k: number): number =>
   k > 1023 ? y * 2 * powerOfTwo(k - 1) : k >= -1021 ? y * powerOfTwo(k) : y * powerOfTwo(k + 1000) * powerOfTwo(-1000)
 
-/** ln 2 in two parts, of which the first has so few bits that its products with small whole numbers are exact. */
+/** ln 2 in two parts; the first has so few bits that its products with small integers are exact. */
 const ln2High = 0.693_147_180_369_123_8
 const ln2Low = 1.908_214_929_270_587_7e-10
 
-/** What r·coth(r/2) takes from 2, for |r| ≤ ½ ln 2: r − t·P(t), t = r². */
+/** r − t·P(t) with t = r², for |r| ≤ ½ ln 2, where 2 + t·P(t) approximates r·coth(r/2). */
 const remez = (r: number): number => {
   const t = r * r
   const p3 = 6.613_756_321_437_934e-5 + t * (-1.653_390_220_546_525_2e-6 + t * 4.138_136_797_057_238_5e-8)
@@ -72,7 +72,7 @@ export const exp = (x: number): number => {
   }
   if (x === 1) return Math.E
   const sign = x < 0 ? -1 : 1
-  // |x| < 1.5 ln 2: one ln 2 is taken off
+  // |x| < 1.5 ln 2: subtract ln 2 once
   const k = size < 0x3ff0a2b2 ? sign : Math.trunc(Math.LOG2E * x + 0.5 * sign)
   const [high, low] = [x - k * ln2High, k * ln2Low]
   const r = high - low
@@ -80,7 +80,7 @@ export const exp = (x: number): number => {
   return scaled(1 - (low - (r * c) / (2 - c) - high), k)
 }
 
-/** What ln(1 + f) is more than f − f²/2, over f / (2 + f), less f²/2: an even polynomial of s = f / (2 + f), z = s², its odd and even powers apart. */
+/** (ln(1 + f) − (f − f²/2)) / s − f²/2 with s = f / (2 + f): a polynomial in z = s², with its odd and even powers summed separately. */
 const atanhRest = (z: number): number => {
   const w = z * z
   const odd = w * (0.399_999_999_994_094_2 + w * (0.222_221_984_321_497_84 + w * 0.153_138_376_992_093_73))
@@ -88,10 +88,10 @@ const atanhRest = (z: number): number => {
   return z * (0.666_666_666_666_673_5 + w * p) + odd
 }
 
-/** What is added to the upper half of a mantissa so that those above √2 reach the next power of two. */
+/** Added to the upper half of a mantissa, it carries those above √2 into the next power of two. */
 const aboveRoot = 0x95f64
 
-/** A positive number as 2ᵏ · m, m between √½ and √2. */
+/** A positive number as 2ᵏ · m, with m between √½ and √2. */
 const parted = (x: number): { readonly k: number; readonly m: number; readonly fraction: number } => {
   const small = upper(x) < 0x00100000
   const y = small ? x * 18_014_398_509_481_984 : x
@@ -105,12 +105,12 @@ const parted = (x: number): { readonly k: number; readonly m: number; readonly f
   }
 }
 
-/** What logarithms give of 0, of what is below and of what has no end; undefined of positive numbers. */
+/** The logarithm of 0, negative numbers, Infinity and NaN; `undefined` for positive finite numbers. */
 const unbounded = (x: number): number | undefined =>
   x > 0 && x < Infinity ? undefined : x === 0 ? -Infinity : x > 0 ? Infinity : Number.NaN
 
 /**
- * The natural logarithm: −∞ of 0, NaN below.
+ * The natural logarithm: −∞ for 0, NaN for negative numbers.
  *
  * @example
  * ```ts
@@ -132,7 +132,7 @@ export const log = (x: number): number => {
   }
   const s = f / (2 + f)
   const rest = atanhRest(s * s)
-  // f far from 0, where f²/2 is taken off on its own
+  // f far from 0: f²/2 is subtracted separately
   if (((fraction - 0x6147a) | (0x6b851 - fraction)) > 0) {
     const half = 0.5 * f * f
     return k === 0 ? f - (half - s * (half + rest)) : k * ln2High - (half - (s * (half + rest) + k * ln2Low) - f)
@@ -141,7 +141,7 @@ export const log = (x: number): number => {
 }
 
 /**
- * The logarithm to base 2; exact of powers of two.
+ * The base-2 logarithm; exact for powers of two.
  *
  * @example
  * ```ts
@@ -158,7 +158,7 @@ export const log2 = (x: number): number => {
   const half = 0.5 * f * f
   const s = f / (2 + f)
   const rest = s * (half + atanhRest(s * s))
-  // ln m and 1 / ln 2 in two parts each
+  // ln m and 1 / ln 2, each in two parts
   const high = cut(f - half)
   const low = f - high - half + rest
   const top = high * 1.442_695_040_721_446_3
@@ -167,7 +167,7 @@ export const log2 = (x: number): number => {
 }
 
 /**
- * ln(1 + x), exact to the last place for x near 0 too.
+ * ln(1 + x), accurate to the last place even for x near 0.
  *
  * @example
  * ```ts
@@ -189,7 +189,7 @@ export const log1p = (x: number): number => {
   const beyond = fraction >= 0x6a09e
   const k = near ? 0 : (word >> 20) - 1023 + (beyond ? 1 : 0)
   const f = near ? x : withUpper(sum, fraction | (beyond ? 0x3fe00000 : 0x3ff00000)) - 1
-  // what 1 + x has lost in rounding
+  // what rounding 1 + x lost
   const lost = near || sum === x ? 0 : ((word >> 20) - 1023 > 0 ? 1 - (u - x) : x - (u - 1)) / u
   const low = k * ln2Low + lost
   const half = 0.5 * f * f
@@ -219,24 +219,24 @@ const arctan = (n: bigint): bigint => {
   return sum
 }
 
-/** π · 2¹³⁰⁰, by Machin's formula, once it is asked for. */
+/** π · 2¹³⁰⁰ by Machin's formula, computed when first needed. */
 let pi: bigint | undefined
 
-/** What is left of a number when multiples of π/2 are taken off, in two parts, and how many they were, up to a multiple of four. */
+/** The remainder of a number after subtracting a multiple of π/2, in two parts, and that multiple modulo four. */
 interface Reduced {
   readonly quadrant: number
   readonly high: number
   readonly low: number
 }
 
-/** Of numbers so large that the rest needs hundreds of digits of π. */
+/** For numbers so large that the remainder needs hundreds of digits of π. */
 const reducedLarge = (x: number): Reduced => {
   pi ??= (16n * arctan(5n) - 4n * arctan(239n)) >> 100n
-  // what is not whole is no finer than 2⁻³³ here
+  // a fractional part is no finer than 2⁻³³ here
   const whole = x < 2 ** 53 ? BigInt(x * 2 ** 40) << 1260n : BigInt(x) << 1300n
   const quarter = pi >> 1n
   const n = (2n * whole + quarter) / (2n * quarter)
-  // in units of 2⁻¹⁰⁰⁰, of which a double can say so many
+  // in units of 2⁻¹⁰⁰⁰, so that the number of units fits in a double
   const rest = (whole - n * quarter) >> 300n
   const high = Number(rest)
   const unit = powerOfTwo(-1000)
@@ -245,7 +245,7 @@ const reducedLarge = (x: number): Reduced => {
 
 const reducedSmall = (x: number): Reduced => {
   const n = Math.trunc(x * 0.636_619_772_367_581_4 + 0.5)
-  // π/2 in parts of 33 bits, and what the last of them lacks
+  // π/2 in parts of 33 bits, and the remainder after the last of them
   const first = x - n * 1.570_796_326_734_125_6
   const low2 = n * 6.077_100_506_303_966e-11
   const second = first - low2
@@ -272,12 +272,12 @@ const cosine = (x: number, low: number): number => {
   const r = z * (0.041_666_666_666_666_6 + z * (-0.001_388_888_888_887_411 + z * (2.480_158_728_947_673e-5 + z * p)))
   const size = upper(x) & 0x7fffffff
   if (size < 0x3fd33333) return 1 - (0.5 * z - (z * r - x * low)) // |x| < 0.3
-  // about x²/2 is taken off 1 exactly
+  // first subtract a value near x²/2 from 1 exactly
   const near = size > 0x3fe90000 ? 0.281_25 : ofUpper(size - 0x00200000)
   return 1 - near - (0.5 * z - near - (z * r - x * low))
 }
 
-/** Where a remainder by parts of π/2 is exact: 2¹⁹ · π/2. */
+/** Below this, reduction by parts of π/2 is exact: 2¹⁹ · π/2. */
 const large = 823_549.664_582_643
 
 const reduced = (size: number): Reduced =>
@@ -288,7 +288,7 @@ const reduced = (size: number): Reduced =>
       : reducedLarge(size)
 
 /**
- * The sine of an angle in radians; NaN of ±∞.
+ * The sine of an angle in radians; NaN for ±∞.
  *
  * @example
  * ```ts
@@ -307,7 +307,7 @@ export const sin = (x: number): number => {
 }
 
 /**
- * The cosine of an angle in radians; NaN of ±∞.
+ * The cosine of an angle in radians; NaN for ±∞.
  *
  * @example
  * ```ts
@@ -323,10 +323,10 @@ export const cos = (x: number): number => {
   return quadrant === 1 || quadrant === 2 ? -value : value
 }
 
-/** A number in two parts, the second of which is what the first lacks: about a hundred bits. */
+/** A number as the sum of two doubles, where the second holds the rounding error of the first: about a hundred bits. */
 type Double = readonly [high: number, low: number]
 
-/** The sum of two numbers of which the first is the larger (Dekker 1971). */
+/** The exact sum of two numbers, the larger first (Dekker 1971). */
 const sumOf = (a: number, b: number): Double => {
   const high = a + b
   return [high, a - high + b]
@@ -354,7 +354,7 @@ const over = ([a, aLow]: Double, [b, bLow]: Double): Double => {
   return sumOf(first, (a - high - low + aLow - first * bLow) / b)
 }
 
-/** The sum where the first number is the larger. */
+/** The sum of two numbers, the larger first. */
 const plus = ([a, aLow]: Double, [b, bLow]: Double): Double => {
   const [high, low] = sumOf(a, b)
   return sumOf(high, low + (aLow + bLow))
@@ -367,7 +367,7 @@ const logDouble = (x: number): Double => {
   const { k, m } = parted(x)
   const s = over([m - 1, 0], sumOf(m + 1, m < 1 ? m - (m + 1 - 1) : 1 - (m + 1 - m)))
   const z = times(s, s)
-  // 2 artanh s, whose later terms are small enough for one part
+  // 2 artanh s; its later terms are small enough for a single double
   let tail = 0
   for (let n = 41; n > 19; n -= 2) tail = tail * z[0] + 1 / n
   let sum: Double = [tail, 0]
@@ -391,8 +391,8 @@ const expDouble = (x: Double): number => {
 }
 
 /**
- * x to the power y, as `**` has it: 1 to the power ±∞ is NaN, and so is a negative number to a power that is not whole. Worked out to a hundred bits, so that it is the nearest number in
- * all but one of a billion cases: what a power is exactly it is here too. (V8 takes the C library's since Node 24, whose bits depend on the processor; with glibc one in a thousand differs.)
+ * x to the power y, with the special cases of `**`: 1 to the power ±∞ is NaN, and so is a negative number to a power that is not an integer. Computed to a hundred bits, so the result is the nearest
+ * double in all but one in a billion cases; powers that a double can represent are exact. (Since Node 24, V8 uses the C library's `pow`, whose bits depend on the processor; with glibc one result in a thousand differs.)
  *
  * @example
  * ```ts
@@ -404,14 +404,14 @@ const expDouble = (x: Double): number => {
 export const pow = (x: number, y: number): number => {
   if (y === 0) return 1
   if (Number.isNaN(x) || Number.isNaN(y)) return Number.NaN
-  // rounded exactly, where a hundred bits might be just too few
+  // rounded exactly: a hundred bits might be just too few here
   if (y === -1) return 1 / x
   if (y === 0.5 && x > 0) return Math.sqrt(x)
   const size = Math.abs(x)
   const whole = Number.isInteger(y)
   const sign = whole && y % 2 !== 0 && (x < 0 || Object.is(x, -0)) ? -1 : 1
   if (size === 1 && !Number.isFinite(y)) return Number.NaN
-  // beyond 2⁶⁵ even what is next to 1 has no power between the least number and the largest
+  // beyond 2⁶⁵, even powers of the doubles next to 1 overflow or underflow
   const extreme = size === 0 || size === Infinity || Math.abs(y) > 2 ** 65
   if (extreme && size !== 1) return size > 1 === y > 0 ? sign * Infinity : sign * 0
   if (x < 0 && !whole) return Number.NaN

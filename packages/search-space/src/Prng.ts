@@ -1,12 +1,12 @@
 /**
- * A seeded random generator that gives the same numbers on every machine.
+ * A seeded random number generator that gives the same numbers on every machine.
  *
  * xoshiro128** (Blackman and Vigna, 2018) over four 32-bit words, seeded through splitmix32 from a 64-bit FNV-1a hash of the
  * seed's text. Everything is computed with integer operations and the IEEE additions, multiplications, divisions and square
  * roots that JavaScript fixes to the bit; `Math.log` and `Math.cos`, which engines may round differently, are not used.
  *
- * A generator is a small mutable object that is passed in by whoever wants randomness: a function that takes one draws from
- * it and so moves it on. Parts of a program that must not disturb one another each take their own by `split`.
+ * A generator is a small mutable object that the caller passes in: a function that takes one draws from it and so advances its
+ * state. Parts of a program that must not affect each other's numbers each get their own generator from `split`.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -16,11 +16,11 @@ import { fnv1a } from "./internal/fnv.ts"
 const Word = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 0xffffffff }))
 
 /**
- * A generator's whole state as JSON: what a checkpoint stores so that a run goes on with the numbers it would have drawn.
+ * A generator's whole state as JSON. A checkpoint stores it so that a resumed run draws the same numbers as it would have without the interruption.
  *
- * - `key`: where the generator comes from (the seed and the keys it was split by); decides what `split` gives.
+ * - `key`: the generator's origin (the seed and the keys it was split by); determines what `split` returns.
  * - `words`: xoshiro128**'s four words.
- * - `spare`: the second number of the last normal pair, if it has not been handed out.
+ * - `spare`: the second number of the last normal pair, if it has not been used yet.
  */
 export const State = Schema.Struct({
   algorithm: Schema.Literal("xoshiro128**"),
@@ -30,7 +30,7 @@ export const State = Schema.Struct({
 })
 export type State = typeof State.Type
 
-/** A state that is none of this generator's: from another algorithm, another version, or damaged. */
+/** Not a valid state of this generator: it is from another algorithm or version, or damaged. */
 export class PrngStateError extends Schema.TaggedError<PrngStateError>()("PrngStateError", { problem: Schema.String }) {
   override get message() {
     return `This is not the state of an xoshiro128** generator: ${this.problem}. Pass what \`prng.state\` gave, unchanged.`
@@ -44,29 +44,29 @@ export interface Prng {
   /** The next number in [0, 1), with 53 random bits. */
   readonly nextFloat: () => number
   /**
-   * The next integer in [0, n), every one equally likely (by rejection, so without the bias of a remainder).
-   * `n` is an integer from 1 to 2⁵³ − 1; anything else is a bug of the caller and throws a RangeError.
+   * The next integer in [0, n), all equally likely (rejection sampling avoids modulo bias).
+   * `n` is an integer from 1 to 2⁵³ − 1; anything else is a bug in the caller and throws a RangeError.
    */
   readonly nextInt: (n: number) => number
-  /** As `nextInt` for a bigint `n` of any size. */
+  /** Like `nextInt`, for a bigint `n` of any size. */
   readonly nextBigInt: (n: bigint) => bigint
   /** The next normal number, mean 0 and standard deviation 1 (Marsaglia's polar method). */
   readonly nextNormal: () => number
   /** The integers 0 to n − 1 in a random order (Fisher and Yates). */
   readonly permutation: (n: number) => Uint32Array
   /**
-   * An independent generator for the part of the program named `key`. It depends on the seed and the keys on the way alone:
-   * splitting draws nothing from this generator, and gives the same whatever was drawn from it before. So the trial
-   * `prng.split("trial/7")` sees the same numbers in whichever order trials run.
+   * An independent generator for the part of the program named `key`. It depends only on the seed and the keys of all splits:
+   * splitting draws nothing from this generator, and its result does not depend on what was drawn before. So
+   * `prng.split("trial/7")` gives that trial the same numbers whatever the order in which trials run.
    */
   readonly split: (key: string) => Prng
-  /** The state at this moment, as JSON; `fromState` goes on from there. */
+  /** The current state, as JSON; `fromState` continues from it. */
   readonly state: State
 }
 
 /**
- * The generator of a seed. The same seed gives the same numbers on every machine; a number and its text are one seed
- * (`fromSeed(7)` is `fromSeed("7")`), so that a seed read from a command line means the same.
+ * Makes a generator from a seed. The same seed gives the same numbers on every machine. A number and its text are the same seed
+ * (`fromSeed(7)` is `fromSeed("7")`), so a seed read from a command line means the same.
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export interface Prng {
  */
 export const fromSeed = (seed: string | number): Prng => fromKey(String(seed))
 
-/** Goes on from a stored state. Fails with `PrngStateError` where `state` is none. */
+/** Continues from a stored state. Fails with `PrngStateError` if `state` is not one. */
 export const fromState = (state: unknown): Result.Result<Prng, PrngStateError> =>
   Result.flatMap(
     Result.mapError(Schema.decodeUnknownResult(State)(state), (e) => new PrngStateError({ problem: e.message })),
@@ -184,7 +184,7 @@ const make = (key: string, words: readonly [number, number, number, number], spa
       }
       return out
     },
-    // the separator cannot be typed on a command line, so `split("a").split("b")` is no other seed's text by accident
+    // the separator cannot be typed on a command line, so `split("a").split("b")` never collides with another seed's text by accident
     split: (child) => fromKey(`${key}\u0000${child}`),
     get state(): State {
       return { algorithm: "xoshiro128**", key, words: [a >>> 0, b >>> 0, c >>> 0, d >>> 0], spare }

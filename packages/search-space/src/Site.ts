@@ -1,6 +1,6 @@
 /**
- * A site is one place where a choice is made. A space has a fixed list of sites, so a search algorithm can give each a column
- * (of a feature vector, of a table of logits); a point of the space has a token at every site that exists for it.
+ * A site is a place where a choice is made. A space has a fixed list of sites, so a search algorithm can give each one a column
+ * (of a feature vector, or of a table of logits). A point of the space has a token at every site that exists for it.
  *
  * @example
  * ```ts
@@ -17,51 +17,51 @@
 
 import type { Prng } from "./Prng.ts"
 
-/** What a choice may give: JSON's scalars. */
+/** The possible options of a choice: JSON's scalars. */
 export type Literal = string | number | boolean | null
 
-/** A site exists only where the token at an earlier site is one of `options`. */
+/** Requires that the token at an earlier site is one of `options`. */
 export interface Condition {
   /** The number of the site in the space's list. */
   readonly site: number
   readonly options: ReadonlySet<number>
 }
 
-/** A place of a space where a choice is made. */
+/** A place in a space where a choice is made. */
 export interface Site {
   /** The position in the space's list of sites. A site's conditions refer to sites before it. */
   readonly index: number
-  /** Where the choice is in the declaration, as a path; `name` is the same as text, `[1].operator`. */
+  /** Where the choice is in the declaration, as a path; `name` is the same path as text, `[1].operator`. */
   readonly path: ReadonlyArray<string | number>
   readonly name: string
   /** `ordered`, `integer` and `continuous` options have an order that distances and models may use; `categorical` ones have none. */
   readonly kind: "categorical" | "ordered" | "integer" | "continuous"
-  /** Of a continuous site: the unit in which its numbers are evenly spread. */
+  /** For a continuous site: the scale on which its numbers are evenly spaced. */
   readonly scale?: "linear" | "logarithmic"
   /**
-   * The number of options; a token is 0 … count − 1. The real numbers of a continuous site stand on a grid of 2³⁰ steps (fewer, where doubles are too coarse
-   * for that), evenly spread in the site's scale.
+   * The number of options; a token is 0 … count − 1. The real numbers of a continuous site lie on a grid of 2³⁰ steps (fewer if doubles are too coarse
+   * for that), evenly spaced in the site's scale.
    */
   readonly count: number
   /** The seed point's token. */
   readonly seed: number
-  /** All must hold for the site to exist; empty for a site that always exists. */
+  /** The site exists if all of these hold; empty for a site that always exists. */
   readonly conditions: ReadonlyArray<Condition>
   /** The value that a token stands for. */
   readonly value: (token: number) => Literal
   /** The value as text. */
   readonly label: (token: number) => string
   /**
-   * Of a site with too many options to go through one by one (a continuous one, or one in order with more than `mostListed`): the first tokens of consecutive
-   * ranges, some 16, whose options a policy treats alike. No condition tells the options of one range apart. `undefined` for every other site.
+   * For a site with too many options to list (a continuous one, or an ordered or integer one with more than `mostListed`): the first tokens of about 16 consecutive
+   * ranges. A policy treats all options of a range alike, and no condition distinguishes between them. `undefined` for every other site.
    */
   readonly slots?: ReadonlyArray<number>
 }
 
-/** The token of a site that does not exist for a point, in a vector of one entry for every site. */
+/** Marks a site that does not exist for a point, in a vector with one entry for every site. */
 export const absent = -1
 
-/** Whether a site exists, given a vector with the tokens of all the sites before it. */
+/** Whether a site exists, given a vector with the tokens of all earlier sites. */
 export const exists = (site: Site, vector: ArrayLike<number>): boolean => {
   for (const { options, site: parent } of site.conditions) {
     if (!options.has(vector[parent] ?? absent)) return false
@@ -69,20 +69,20 @@ export const exists = (site: Site, vector: ArrayLike<number>): boolean => {
   return true
 }
 
-/** Options in order up to this number are gone through one by one; sites with more are numeric. */
+/** Ordered or integer sites with up to this many options list them; those with more are numeric. */
 export const mostListed = 1024
 
-/** Ranges into which the options of a numeric site are divided, where no condition cuts them further. */
+/** The number of ranges into which a numeric site's options are divided if no condition divides them further. */
 const slotCount = 16
 
 /**
- * Whether a site has too many options to list and they are in order, so that algorithms treat it as a number: by its `position`, by steps of several
+ * Whether a site has an order and too many options to list. Algorithms treat such a site as a number: by its `position`, by steps of several
  * lengths, and by its `slots`.
  */
 export const isNumeric = (site: Pick<Site, "kind" | "count">): boolean =>
   site.kind === "continuous" || (site.kind !== "categorical" && site.count > mostListed)
 
-/** Where a token of a site in order lies between the first, 0, and the last, 1. */
+/** Where a token lies between a site's first option (0) and its last (1), for a site with an order. */
 export const position = (site: Pick<Site, "count">, token: number): number =>
   site.count < 2 ? 0 : token / (site.count - 1)
 
@@ -90,7 +90,7 @@ export const position = (site: Pick<Site, "count">, token: number): number =>
 export const at = (site: Pick<Site, "count">, position: number): number =>
   Math.min(site.count - 1, Math.max(0, Math.round(position * (site.count - 1))))
 
-/** How far the changes of a numeric site reach, farthest first: half of its range, a quarter, …, down to 1 / 2¹⁴ of it, or to one step. */
+/** How far the changes of a numeric site reach, farthest first: half of its range, a quarter, …, down to 1 / 2¹⁴ of it or to one step. */
 const reaches = (site: Site): ReadonlyArray<number> => {
   const out: Array<number> = []
   for (let k = 1; k <= 14; k++) {
@@ -100,7 +100,7 @@ const reaches = (site: Site): ReadonlyArray<number> => {
   return out
 }
 
-/** The options that one change leads to: all others; of a numeric site those half, a quarter, …, 1 / 2¹⁴ of its range below and above, down to one step. */
+/** The options that one change can lead to: all others; for a numeric site, those half, a quarter, …, 1 / 2¹⁴ of its range below and above, down to one step. */
 export const nearby = (site: Site, token: number): ReadonlyArray<number> => {
   const out: Array<number> = []
   if (!isNumeric(site)) {
@@ -115,8 +115,8 @@ export const nearby = (site: Site, token: number): ReadonlyArray<number> => {
 }
 
 /**
- * Another option, for a site with at least two: each with equal chances. Of a numeric site one within a reach that is drawn first, from half of its range to 1 / 2¹⁴ of
- * it with equal chances for every halving: so that both far and fine changes are made at any time.
+ * Draws another option of a site with at least two, uniformly. For a numeric site, first draws a reach, from half of its range down to 1 / 2¹⁴ of it with every
+ * halving equally likely, then an option within that reach. So both large and fine changes can happen at any time.
  */
 export const another = (site: Site, token: number, prng: Prng): number => {
   if (!isNumeric(site)) {
@@ -126,7 +126,7 @@ export const another = (site: Site, token: number, prng: Prng): number => {
   const all = reaches(site)
   const step = 1 + prng.nextInt(all[prng.nextInt(all.length)] ?? 1)
   const signed = prng.nextInt(2) === 0 ? token - step : token + step
-  // a step reaches half of the range at most, so what leaves it on one side stays within it on the other
+  // a step is at most half of the range, so if it leaves the range on one side, the step to the other side stays inside
   return signed < 0 ? token + step : signed >= site.count ? token - step : signed
 }
 
@@ -141,7 +141,7 @@ export const slotOf = (slots: ReadonlyArray<number>, token: number): number => {
   return low
 }
 
-/** @internal Gives every numeric site its slots: first where some condition tells neighbours apart, then evenly. */
+/** @internal Gives every numeric site its slots: first divides where a condition distinguishes between neighbours, then evenly. */
 export const withSlots = (sites: ReadonlyArray<Site>): ReadonlyArray<Site> =>
   sites.map((site) => {
     if (!isNumeric(site)) return site

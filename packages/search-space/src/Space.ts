@@ -1,15 +1,15 @@
 /**
- * A checked search space and what follows from its declaration: size, sampling, tokens, ranks, iteration, neighbours, mutation,
+ * A checked search space and everything derived from its declaration: size, sampling, tokens, ranks, iteration, neighbours, mutation,
  * crossover, distance, JSON and hashes. Functions take the space last: `Space.sample(prng)(space)`, or `space.pipe(Space.sample(prng))`.
  *
  * Three views of a point, all of integers:
  *
- * - **tokens**: what a policy emits: one option number for every site that exists, in the order of the sites.
- * - **vector**: one entry for every site of the space, `Site.absent` (−1) where it does not exist: a feature vector of fixed length.
- * - **index**: 0 … distinct − 1, a bigint; only of a space without continuous choices.
+ * - **tokens**: what a policy emits: one option number for each existing site, in site order.
+ * - **vector**: one entry for every site of the space, `Site.absent` (−1) if the site does not exist: a feature vector of fixed length.
+ * - **index**: 0 … distinct − 1, a bigint; only for spaces without continuous choices.
  *
  * Several token sequences may stand for one value (see `Choice.quotient`). One of them is canonical; whatever this module
- * gives is canonical, whatever it takes need not be.
+ * returns is canonical; its inputs need not be.
  *
  * @example
  * ```ts
@@ -52,23 +52,23 @@ import { InfiniteSpace, InvalidIndex, InvalidSpace, InvalidTokens, NotInSpace } 
 
 /** A checked space of values of type `A`. Made by `make`. */
 export interface Space<out A> extends Pipeable.Pipeable {
-  /** Every place where a choice is made, in the order in which tokens are emitted. */
+  /** Every place where a choice is made, in the order of the tokens. */
   readonly sites: ReadonlyArray<Site>
-  /** What its author calls this version of what the points mean; see `make`. */
+  /** The author's version of what the points mean; see `make`. */
   readonly version?: string
   /** @internal */
   readonly root: Node<A>
 }
 
-/** A point as the option numbers of its existing sites, in their order. */
+/** A point as the option numbers of its existing sites, in site order. */
 export type Tokens = ReadonlyArray<number>
 
 /**
- * Checks a declaration and gives the space, or all the declaration's faults with their paths: an empty choice, an option
- * given twice, a condition that is cyclic or names no field or no option, an empty range, …
+ * Checks a declaration and returns the space, or all of the declaration's faults with their paths: an empty choice, a duplicate
+ * option, a condition that is cyclic or refers to an unknown field or option, an empty range, …
  *
- * @param options `version`: part of the space's `fingerprint`, for an author to say that its points mean something else than before although declaration and
- *   values are the same: another release of what is built from them. Default: none.
+ * @param options `version`: part of the space's `fingerprint`. Change it when the points mean something new although the declaration and the values are
+ *   the same, for example with a new release of the code that builds from them. Default: none.
  *
  * @example
  * ```ts
@@ -98,29 +98,29 @@ export const make = <A>(
   return Result.succeed(shown(space, inShort))
 }
 
-/** What `console.log` shows; `print` shows all. */
+/** What `console.log` shows; `print` shows everything. */
 const inShort = (space: Space<unknown>): string =>
   `Space(${space.sites.length} choices, ${showCount(distinct(space))} points)`
 
 /**
- * How many there are: an exact bigint, or the number `Infinity` where a choice is continuous. Either can be compared with `<` and `>`; `showCount` says it in
- * words.
+ * A count: an exact bigint, or the number `Infinity` if a choice is continuous. Both can be compared with `<` and `>`; `showCount` turns either into
+ * text.
  */
 export type Count = bigint | number
 
-/** The number of token sequences, before those of one value are counted once. */
+/** The number of token sequences; several may stand for one value. */
 export const size = <A>(space: Space<A>): Count => (space.root.infinite ? Infinity : space.root.size)
 
-/** The number of distinct values: the length of `enumerate`, and one more than the last index. */
+/** The number of distinct values: the length of `enumerate`, one more than the last index. */
 export const distinct = <A>(space: Space<A>): Count => (space.root.infinite ? Infinity : space.root.distinct)
 
-/** A count in words: its digits, or `infinitely many`. */
+/** A count as text: its digits, or `infinitely many`. */
 export const showCount = (count: Count): string => (count === Infinity ? "infinitely many" : String(count))
 
 /** Whether every token sequence is canonical: no two stand for one value. */
 export const isOneToOne = <A>(space: Space<A>): boolean => space.root.size === space.root.distinct
 
-/** Why the points of a space with a continuous choice have no numbers; `undefined` for a space without. */
+/** The error for numbering the points of a space with a continuous choice; `undefined` if it has none. */
 const endless = (space: Space<unknown>): InfiniteSpace | undefined =>
   space.root.infinite
     ? new InfiniteSpace({ path: space.sites.find(({ kind }) => kind === "continuous")?.path ?? [] })
@@ -129,8 +129,8 @@ const endless = (space: Space<unknown>): InfiniteSpace | undefined =>
 const blank = (space: Space<unknown>): Vector => new Int32Array(space.sites.length).fill(absent)
 
 /**
- * A value drawn with equal chances for every *distinct value* of the space: neither branches with few values nor values that
- * many token sequences stand for are favoured. Where choices are continuous, what is chosen beside them is drawn so, and they evenly in their scale.
+ * Draws a value uniformly from the *distinct values* of the space: it favours neither branches with few values nor values that many
+ * token sequences stand for. In a space with continuous choices, all other choices are drawn this way, and the continuous ones uniformly in their scale.
  */
 export const sample =
   (prng: Prng) =>
@@ -140,11 +140,11 @@ export const sample =
     return space.root.decode(vector)
   }
 
-/** As `sample`, but gives the canonical tokens. */
+/** Like `sample`, but returns the canonical tokens. */
 export const sampleTokens =
   (prng: Prng) =>
   <A>(space: Space<A>): Tokens => {
-    // used again from draw to draw: what is given away is a copy
+    // reused for every draw; the caller gets a copy
     if (scratch.length === space.sites.length) scratch.fill(absent)
     else scratch = blank(space)
     space.root.sample(prng, scratch)
@@ -154,8 +154,8 @@ export const sampleTokens =
 let scratch: Vector = new Int32Array(0)
 
 /**
- * The canonical tokens of a value, or where it leaves the space. (A value written by hand or read from a file has a type of its own:
- * `decodeJson` takes anything and gives the space's type.)
+ * The canonical tokens of a value, or the place where it leaves the space. (A value written by hand or read from a file may not have the
+ * space's type: `decodeJson` takes anything and returns that type.)
  */
 export const encode =
   <A>(value: A) =>
@@ -168,7 +168,7 @@ export const decode =
   <A>(space: Space<A>): Result.Result<A, InvalidTokens> =>
     Result.map(place(space, tokens, true), (vector) => space.root.decode(vector))
 
-/** The canonical one of the token sequences that stand for the same value. */
+/** The canonical token sequence among those that stand for the same value. */
 export const canonical =
   (tokens: Tokens) =>
   <A>(space: Space<A>): Result.Result<Tokens, InvalidTokens> =>
@@ -178,7 +178,7 @@ export const canonical =
     })
 
 /**
- * The canonical form of a value: as the space's own functions would give it. For a value written by hand, or by another
+ * The canonical form of a value, as this module's functions return it. Use it for values written by hand or by another
  * version; equal networks have equal canonical forms.
  */
 export const canonicalValue =
@@ -186,7 +186,7 @@ export const canonicalValue =
   (space: Space<A>): Result.Result<A, NotInSpace> =>
     Result.map(encodeVector(value)(space), (vector) => space.root.decode(vector))
 
-/** A value's canonical vector: one entry for every site of the space, `Site.absent` (−1) where the site does not exist. */
+/** A value's canonical vector: one entry for every site of the space, `Site.absent` (−1) if the site does not exist. */
 export const vector =
   <A>(value: A) =>
   (space: Space<A>): Result.Result<ReadonlyArray<number>, NotInSpace> =>
@@ -199,15 +199,15 @@ export const fromVector = (vector: ArrayLike<number>): Tokens => {
   return tokens
 }
 
-/** The vector of a token sequence, which may be the beginning of one: sites not reached are absent. */
+/** The vector of a token sequence or of a prefix of one: sites not reached are absent. */
 export const toVector =
   (tokens: Tokens) =>
   <A>(space: Space<A>): Result.Result<ReadonlyArray<number>, InvalidTokens> =>
     Result.map(place(space, tokens, false), (v) => Array.from(v))
 
 /**
- * The site at which the next token chooses, after some tokens; none where the sequence is complete. The way to emit tokens one
- * after the other:
+ * The site that the next token chooses for, given the tokens so far; none if the sequence is complete. Use it to emit tokens one
+ * at a time:
  *
  * @example
  * ```ts
@@ -234,7 +234,7 @@ const encodeVector =
     return fault === undefined ? Result.succeed(out) : Result.fail(fault)
   }
 
-/** Puts tokens at their sites; the first site without a token is where the next one would go. */
+/** Puts tokens at their sites; the next token would go to the first site without one. */
 const walk = (
   space: Space<unknown>,
   tokens: Tokens
@@ -272,7 +272,7 @@ const place = (space: Space<unknown>, tokens: Tokens, complete: boolean): Result
       : Result.succeed(vector)
   )
 
-/** A value's index, 0 … distinct − 1. Fails with `InfiniteSpace` where a choice is continuous. */
+/** A value's index, 0 … distinct − 1. Fails with `InfiniteSpace` if a choice is continuous. */
 export const index =
   <A>(value: A) =>
   (space: Space<A>): Result.Result<bigint, NotInSpace | InfiniteSpace> => {
@@ -281,7 +281,7 @@ export const index =
     return Result.map(encodeVector(value)(space), (v) => space.root.rank(v))
   }
 
-/** The value with an index. Fails with `InfiniteSpace` where a choice is continuous. */
+/** The value at an index. Fails with `InfiniteSpace` if a choice is continuous. */
 export const at =
   (position: bigint | number) =>
   <A>(space: Space<A>): Result.Result<A, InvalidIndex | InfiniteSpace> => {
@@ -298,7 +298,7 @@ export const at =
   }
 
 /**
- * All distinct values, lazily, in the order of their indices. Fails with `InfiniteSpace` where a choice is continuous.
+ * All distinct values, lazily, in the order of their indices. Fails with `InfiniteSpace` if a choice is continuous.
  *
  * @example
  * ```ts
@@ -324,7 +324,7 @@ export const enumerate = <A>(space: Space<A>): Result.Result<Iterable<A>, Infini
   })
 }
 
-/** The value of the seed point: where every choice takes its `seed` option. */
+/** The value of the seed point, at which every choice takes its `seed` option. */
 export const seedPoint = <A>(space: Space<A>): A => space.root.decode(seedVector(space))
 
 const seedVector = (space: Space<unknown>): Vector => {
@@ -336,7 +336,7 @@ const seedVector = (space: Space<unknown>): Vector => {
 
 const same = (a: Vector, b: Vector) => a.every((token, i) => token === b[i])
 
-/** Changes one choice of a canonical vector and makes the rest fit; canonical again. */
+/** Changes one choice of a canonical vector and adapts the rest; the result is canonical again. */
 const changed = (space: Space<unknown>, v: Vector, site: number, token: number): Vector => {
   const out = v.slice()
   out[site] = token
@@ -346,8 +346,8 @@ const changed = (space: Space<unknown>, v: Vector, site: number, token: number):
 }
 
 /**
- * The distinct values that one changed choice leads to. Choices that newly exist take the seed point's option, those that no
- * longer exist are dropped. Of a choice with too many options to list (`Site.isNumeric`) the changes are those of `Site.nearby`: steps of several lengths.
+ * The distinct values that changing one choice leads to. Choices that come into existence take the seed point's option; choices that no
+ * longer exist are dropped. A choice with too many options to list (`Site.isNumeric`) changes as `Site.nearby` says: by steps of several lengths.
  */
 export const neighbours =
   <A>(value: A) =>
@@ -370,9 +370,9 @@ export const neighbours =
     })
 
 /**
- * A value that differs from this one by one changed choice: a site with equal chances for every site where something else can be
- * chosen, then another option (`Site.another`: with equal chances, or of a numeric choice one within a reach drawn first); drawn anew where that gives the same value (see `Choice.quotient`). A space of
- * one value gives that value.
+ * Changes one choice of a value. The site is drawn uniformly from those that have another option, then the option is drawn by
+ * `Site.another` (uniformly, or for a numeric choice within a reach that is drawn first). If the result is the same value (see `Choice.quotient`), both are drawn
+ * again. In a space with only one value, returns that value.
  */
 export const mutate =
   <A>(value: A, prng: Prng) =>
@@ -385,7 +385,7 @@ export const mutate =
         const mutant = changed(space, v, site.index, another(site, v[site.index] ?? absent, prng))
         if (!same(mutant, v)) return space.root.decode(mutant)
       }
-      // nearly every change gives the same value: look at them all
+      // nearly every change gives the same value: try them all
       for (const site of sites) {
         for (const token of nearby(site, v[site.index] ?? absent)) {
           if (!same(changed(space, v, site.index, token), v)) open.push([site.index, token])
@@ -397,8 +397,8 @@ export const mutate =
     })
 
 /**
- * A child of two values: every choice is taken from one or the other with equal chances (uniform crossover). A choice that only
- * one parent has is taken from it, one that neither has takes the seed point's option.
+ * A child of two values: every choice is taken from one parent or the other with equal probability (uniform crossover). A choice that
+ * only one parent has is taken from that parent; one that neither has takes the seed point's option.
  */
 export const crossover =
   <A>(mother: A, father: A, prng: Prng) =>
@@ -418,8 +418,9 @@ export const crossover =
     )
 
 /**
- * How far two values are from one another: the sum over all sites of 0 to 1 (categorical: 1 where they differ; ordered, integer and continuous: the
- * steps between over the most possible, in the choice's scale; a site that exists for one only: 1). A metric on values: 0 for the same value only.
+ * The distance between two values: a sum over all sites, each of which adds 0 to 1. A categorical site adds 1 if the options differ. An ordered, integer or
+ * continuous site adds the number of steps between them, divided by the largest possible, in the choice's scale. A site that exists for only one value adds 1. A
+ * metric on values: 0 only for the same value.
  */
 export const distance =
   <A>(one: A, other: A) =>
@@ -434,8 +435,8 @@ const apart = (site: Site, a: number, b: number) =>
   a === b ? 0 : a === absent || b === absent || site.kind === "categorical" ? 1 : Math.abs(a - b) / (site.count - 1)
 
 /**
- * The space as a Schema whose JSON form is the values' own; decoding checks membership, so it never gives a value outside
- * the space, and gives canonical values only.
+ * The space as a Schema with the same JSON form as its values. Decoding checks membership: it never returns a value outside
+ * the space, and returns canonical values only.
  *
  * @example
  * ```ts
@@ -449,26 +450,26 @@ const apart = (site: Site, a: number, b: number) =>
  */
 export const schema = <A>(space: Space<A>): Schema.Codec<A, unknown> => codecs(space).member
 
-/** The JSON Schema (draft 2020-12) of the values' JSON form. It says the shape; membership in full is checked by `decodeJson`. */
+/** The JSON Schema (draft 2020-12) of the values' JSON form. It describes the shape only; `decodeJson` checks membership in full. */
 export const jsonSchema = <A>(space: Space<A>): ReturnType<typeof Schema.toJsonSchemaDocument> =>
   Schema.toJsonSchemaDocument(Schema.toCodecJson(space.root.schema))
 
-/** The value of a JSON form, canonical, or the path to where it leaves the space. */
+/** Decodes a value's JSON form into a canonical value, or fails with the path at which it leaves the space. */
 export const decodeJson =
   (json: unknown) =>
   <A>(space: Space<A>): Result.Result<A, NotInSpace> =>
     Result.flatMap(readJson(json)(space), (value) => canonicalValue(value)(space))
 
-/** A value's JSON form. Fails where the value is not in the space. */
+/** A value's JSON form. Fails if the value is not in the space. */
 export const encodeJson =
   <A>(value: A) =>
   (space: Space<A>): Result.Result<unknown, NotInSpace> =>
     Result.map(canonicalValue(value)(space), (a) => toJson(space, a))
 
-/** The schema of the space's type: of its values, and of others that are like them. */
+/** The schema of the space's type: of its values and of others with the same shape. */
 export const valueSchema = <A>(space: Space<A>): Schema.Codec<A, unknown> => space.root.schema
 
-/** A value of the space's type by its JSON form, whether the space has it or not: a network that was scaled up from a point, say. */
+/** Decodes a value of the space's type from its JSON form, whether or not it is in the space: a network that was scaled up from a point, say. */
 export const readJson =
   (json: unknown) =>
   <A>(space: Space<A>): Result.Result<A, NotInSpace> =>
@@ -485,7 +486,7 @@ export const readJson =
 
 const faults = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** The JSON form of a value of the space's type, whether the space has it or not. */
+/** The JSON form of a value of the space's type, whether or not it is in the space. */
 export const writeJson =
   <A>(value: A) =>
   (space: Space<A>): unknown =>
@@ -495,7 +496,7 @@ const toJson = <A>(space: Space<A>, value: A): unknown => Schema.encodeUnknownSy
 
 /**
  * A value's identity, 16 hexadecimal digits: the 64-bit FNV-1a hash of its JSON form with ordered keys. Equal values have equal
- * hashes in every space, run and machine. The value is taken as canonical, as everything this module gives is.
+ * hashes in every space, in every run and on every machine. The value must be canonical, as everything that this module returns is.
  */
 export const hash =
   <A>(value: A) =>
@@ -503,9 +504,9 @@ export const hash =
     fnv1aHex(stableStringify(codecs(space).plain ? value : toJson(space, value)))
 
 /**
- * The space's own identity, 16 hexadecimal digits, to tell a journal's space from this one. It covers the choices with their options, conditions and seeds, constants, the
- * author's `version`, and what the choices mean: the whole table of a quotient, and of a mapping what it gives for all choices if there are few, else for the seed point and for 64
- * points that are always the same. A mapping that differs at other points only needs another `version`.
+ * The space's identity, 16 hexadecimal digits, to tell a journal's space from this one. It covers the choices with their options, conditions and seeds, the constants, the
+ * author's `version`, and what the choices mean. For a quotient that is its whole table. For a mapping it is the result for all choices if there are few, otherwise for the
+ * seed point and 64 fixed points. If you change a mapping only at other points, give the space a new `version`.
  *
  * @example
  * ```ts
@@ -553,7 +554,7 @@ export const print = <A>(space: Space<A>): string => {
   return [count, ...space.root.print("  ")].join("\n")
 }
 
-/** A value as the list of its choices, a line each: `[0].operator = SA`. */
+/** A value as a list of its choices, one per line: `[0].operator = SA`. */
 export const printValue =
   <A>(value: A) =>
   (space: Space<A>): Result.Result<string, NotInSpace> =>
@@ -574,10 +575,10 @@ interface Codecs<A> {
 
 const cache = new WeakMap<Space<unknown>, Codecs<unknown>>()
 
-/** A space's codecs are made when first asked for: most spaces never leave memory. */
+/** Makes a space's codecs when they are first needed: most spaces never leave memory. */
 const codecs = <A>(space: Space<A>): Codecs<A> => {
   const known = cache.get(space)
-  // the cache maps every space to the codecs made of it below, of the same type
+  // the cache maps every space to the codecs that are made from it below, of the same type
   if (known !== undefined) return known as Codecs<A>
   const json = Schema.toCodecJson(space.root.schema)
   const made: Codecs<A> = { json, member: member(space, json), plain: isPlain(json.ast) }
@@ -607,7 +608,7 @@ const settle = <A>(result: Result.Result<A, NotInSpace>, value: A, options: Sche
         )
       )
 
-/** Whether the JSON form is the value itself, so that hashing need not encode: nothing in the schema transforms. */
+/** Whether the JSON form is the value itself, because nothing in the schema transforms; hashing then need not encode. */
 const isPlain = (ast: SchemaAST.AST): boolean => {
   if (ast.encoding !== undefined) return false
   if (SchemaAST.isObjects(ast)) {

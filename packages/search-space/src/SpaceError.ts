@@ -1,14 +1,14 @@
-/** What can go wrong with a space, its tokens or a value said to be in it; each error carries the path to the fault. */
+/** Errors about a space, its tokens, or a value that should be in it; each error carries the path to the fault. */
 import * as Schema from "effect/Schema"
 import { showPath, showValue } from "./internal/stable.ts"
 
 const Path = Schema.Array(Schema.Union([Schema.String, Schema.Finite]))
 
-/** One fault of a declaration: where it is, what it is, and what to do about it. */
+/** One fault in a declaration: where it is, what it is, and how to fix it. */
 export const Problem = Schema.Struct({ path: Path, problem: Schema.String, remedy: Schema.String })
 export type Problem = typeof Problem.Type
 
-/** A declaration that is no space: an empty choice, duplicated names, a cyclic condition, … All its faults at once. */
+/** A declaration that does not make a space: an empty choice, duplicate names, a cyclic condition, … Holds all its faults. */
 export class InvalidSpace extends Schema.TaggedError<InvalidSpace>()("InvalidSpace", {
   problems: Schema.NonEmptyArray(Problem)
 }) {
@@ -18,11 +18,11 @@ export class InvalidSpace extends Schema.TaggedError<InvalidSpace>()("InvalidSpa
   }
 }
 
-/** A token sequence that is none of the space's: too short, too long, or with a token outside its choice. */
+/** A token sequence that is not in the space: too short, too long, or with a token that is not an option of its choice. */
 export class InvalidTokens extends Schema.TaggedError<InvalidTokens>()("InvalidTokens", {
   /** The position in the sequence. */
   position: Schema.Int,
-  /** The path of the choice at that position, where there is one. */
+  /** The path of the choice at that position; empty if there is none. */
   path: Path,
   problem: Schema.String
 }) {
@@ -31,11 +31,11 @@ export class InvalidTokens extends Schema.TaggedError<InvalidTokens>()("InvalidT
   }
 }
 
-/** A value that is no point of the space, with the path to its first fault. */
+/** A value that is not a point of the space, with the path to its first fault. */
 export class NotInSpace extends Schema.TaggedError<NotInSpace>()("NotInSpace", {
   path: Path,
   value: Schema.Unknown,
-  /** What the space would have there, in words. */
+  /** What the space expects there, in words. */
   expected: Schema.String
 }) {
   override get message() {
@@ -56,7 +56,7 @@ export class InvalidIndex extends Schema.TaggedError<InvalidIndex>()("InvalidInd
   }
 }
 
-/** A space whose points cannot be numbered or gone through, since a choice in it is continuous. */
+/** A space whose points cannot be numbered or enumerated because it has a continuous choice. */
 export class InfiniteSpace extends Schema.TaggedError<InfiniteSpace>()("InfiniteSpace", {
   /** The first continuous choice. */
   path: Path

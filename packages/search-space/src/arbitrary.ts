@@ -1,7 +1,7 @@
 /**
- * fast-check arbitraries for the points of any space: drawn with equal chances, shrunk choice by choice towards the space's seed
- * point, so that a failing property ends with the point that differs from the seed in nothing but what it takes to
- * fail. Needs `fast-check` (an optional peer dependency); the only module that does.
+ * fast-check arbitraries for the points of any space. Points are drawn uniformly and shrunk choice by choice towards the space's seed
+ * point, so a failing property ends with a point that differs from the seed only in what it takes to fail.
+ * This is the only module that needs `fast-check` (an optional peer dependency).
  *
  * @example
  * ```ts
@@ -32,8 +32,8 @@ export const fromSpace = <A>(space: Space.Space<A>): fc.Arbitrary<A> =>
   )
 
 /**
- * The values of a space that meet constraints; so do all that it shrinks to. Where sampling finds none, generation throws the
- * `Infeasible` error, which is how fast-check is told of a failure to generate.
+ * The values of a space that meet constraints; shrunk values meet them too. If sampling finds none, generation throws the
+ * `Infeasible` error: fast-check expects a failure to generate as an exception.
  */
 export const fromConstrained = <A>(constrained: Constrained.Constrained<A>): fc.Arbitrary<A> =>
   new PointArbitrary(
@@ -42,7 +42,7 @@ export const fromConstrained = <A>(constrained: Constrained.Constrained<A>): fc.
     (value) => Constrained.isFeasible(value)(constrained)
   )
 
-/** Valid token sequences, canonical or not: every token uniform over its site's options. Shrinks as fast-check's tuples do. */
+/** Valid token sequences, canonical or not: every token uniform over its site's options. Shrinks like fast-check's tuples. */
 export const tokens = <A>(space: Space.Space<A>): fc.Arbitrary<Space.Tokens> =>
   fc.tuple(...space.sites.map((site) => fc.nat(site.count - 1))).map((options) => {
     const vector = Int32Array.from(options)
@@ -105,8 +105,8 @@ const vectorOf = (space: Space.Space<unknown>, value: unknown): Vector | undefin
 }
 
 /**
- * Everything at the seed, then one choice at the seed, then a choice in order half way and one step towards it; where there are many options half, a quarter, … of the
- * way, so that the last one that fails is found in few steps.
+ * Candidates, simplest first: all choices at the seed; one choice at the seed; then, for a choice with an order, halfway to the seed and one step towards it. With many
+ * options, also half, a quarter, … of the way, so that the last one that fails is found in a few steps.
  */
 function* nearer(sites: ReadonlyArray<Site>, vector: Vector, seed: Vector): Generator<Vector> {
   const moved = (site: Site, token: number) => {
@@ -133,7 +133,7 @@ function* nearer(sites: ReadonlyArray<Site>, vector: Vector, seed: Vector): Gene
   }
 }
 
-/** How far a point is from the seed point: the choices that differ, and for ordered ones a little for every step. */
+/** How far a point is from the seed point: the number of choices that differ, plus a little for every step of those with an order. */
 const distance = (sites: ReadonlyArray<Site>, vector: Vector): number => {
   let sum = 0
   for (const { count, index, kind, seed } of sites) {
