@@ -1,7 +1,7 @@
 /**
- * NAS-Bench-201's cell space (Dong and Yang, 2020): a cell has four nodes, every earlier node feeds every later one through one of
- * five operations, 5⁶ = 15,625 cells. Many compute the same: a skip connection is its input, and what comes from nothing is
- * nothing. `quotient` makes such cells one point, by the rule with which the benchmark's authors count unique topologies.
+ * NAS-Bench-201's cell space (Dong and Yang, 2020): a cell has four nodes, and every earlier node feeds every later one through one
+ * of five operations. That makes 5⁶ = 15,625 cells, many of which compute the same function: a skip connection passes on its input, and an operation
+ * on nothing gives nothing. `quotient` merges such cells into one point, by the rule with which the benchmark's authors count unique topologies.
  *
  *     node examples/nas-bench-201.ts
  */
@@ -21,10 +21,10 @@ const edges = Choice.struct({
   "2→3": operation
 })
 
-/** All cells, each on its own. */
+/** All cells, with nothing merged. */
 export const cells = Result.getOrThrow(Space.make(edges))
 
-/** What reaches the cell's last node, as a text that equal computations share; `#` for nothing. */
+/** The input of the cell's last node, as text that is the same for equal computations; `#` if there is none. */
 const topology = (cell: Readonly<Record<string, string>>): string => {
   const nodes = ["0"]
   for (let to = 1; to <= 3; to++) {
@@ -38,7 +38,7 @@ const topology = (cell: Readonly<Record<string, string>>): string => {
   return nodes[3]!
 }
 
-/** The cells up to topology: every computation once. */
+/** The cells up to topology: every computation counts once. */
 export const topologies = Result.getOrThrow(
   Space.make(
     edges.pipe(

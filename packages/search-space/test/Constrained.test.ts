@@ -11,12 +11,12 @@ import { chiSquared, chiSquaredOfTwo, limit } from "./support/statistics.ts"
 
 const get = Result.getOrThrow
 
-/** A number that looks random but depends on the seed and the key alone. */
+/** A number that looks random but depends only on the seed and the key. */
 const noise = (seed: number, key: string, most: number) => Prng.fromSeed(`${seed}/${key}`).nextInt(most)
 
 /**
- * A row of parts with conditions and aliases in them, and a cost along it where each part's depends on the one before.
- * With a large `unit` the costs are much finer than the bins of the solver.
+ * A row of parts with conditions and aliases, and a cost along it in which each part's cost depends on the part before.
+ * With a large `unit`, the costs are much finer than the solver's bins.
  */
 const chained = fc
   .record({
@@ -54,7 +54,7 @@ const chained = fc
   })
   .filter(({ space }) => Space.size(space) <= 400n)
 
-/** Why nothing meets the constraints; `undefined` where something does, or a cost failed. */
+/** The `Infeasible` error; `undefined` if some point meets the constraints or a cost failed. */
 const infeasible = (result: Result.Result<unknown, Constrained.Infeasible | Constrained.CostFailed>) =>
   Result.isFailure(result) && result.failure._tag === "Infeasible" ? result.failure : undefined
 
@@ -75,7 +75,7 @@ const allTokens = (space: Space.Space<unknown>): ReadonlyArray<Space.Tokens> => 
   return out
 }
 
-/** Every prefix's mask, against what listing all sequences says. */
+/** Compares every prefix's mask with the list of all sequences. */
 const masksAreExact = <A>(
   space: Space.Space<A>,
   constrained: Constrained.Constrained<A>,
@@ -188,7 +188,7 @@ describe("constraints without structure", () => {
     const constrained = get(Constrained.make(digits, [Constraint.bound("sum", sum, { max: 40 })]))
     const prng = Prng.fromSeed("rejection")
     for (let i = 0; i < 50; i++) assert.isAtMost(sum(get(Constrained.sampleWithin(prng)(constrained))), 40)
-    // the share by exact counting of digit sums
+    // the share, by counting digit sums exactly
     let ways = [1]
     for (let i = 0; i < 12; i++) {
       const next = filled(ways.length + 9, 0)

@@ -4,18 +4,18 @@ import * as fc from "fast-check"
 
 const view = new DataView(new ArrayBuffer(8))
 
-/** The place of a number among all doubles. */
+/** The position of a number among all doubles. */
 const place = (x: number): bigint => {
   view.setFloat64(0, x)
   const bits = view.getBigInt64(0)
   return bits < 0n ? -(bits & 0x7fffffffffffffffn) : bits
 }
 
-/** How many doubles further the other is; two that are no numbers are the same. */
+/** The distance between two numbers, counted in doubles; NaN equals NaN. */
 const apart = (a: number, b: number): number =>
   Number.isNaN(a) || Number.isNaN(b) ? (Object.is(a, b) ? 0 : Infinity) : Math.abs(Number(place(a) - place(b)))
 
-/** FNV-1a over the bits of numbers. */
+/** FNV-1a over the bits of the numbers. */
 const digest = (numbers: Iterable<number>): string => {
   let hash = 0x811c9dc5
   for (const x of numbers) {
@@ -27,12 +27,12 @@ const digest = (numbers: Iterable<number>): string => {
 
 const { cos, exp, log, log1p, log2, pow, sin } = Elementary
 
-/** Doubles of every size, subnormal ones, ±0, ±∞ and NaN among them. */
+/** Doubles of every size, including subnormal numbers, ±0, ±∞ and NaN. */
 const anything = fc.double()
 const between = (min: number, max: number) => fc.double({ min, max, noNaN: true })
 const angle = between(-1e5, 1e5)
 
-/** The function, JavaScript's own, and where it is used. */
+/** The function, its counterpart in `Math`, and the range in which it is used. */
 const functions = [
   ["exp", exp, Math.exp, between(-750, 712)],
   ["log", log, Math.log, between(0, 4)],
@@ -104,7 +104,7 @@ describe("Elementary", () => {
     for (let x = 1; x < 200; x++) assert.strictEqual(pow(x * x * x * x, 0.25), x)
     for (let k = -1074; k < 1024; k++) assert.strictEqual(log2(pow(2, k)), k)
     assert.deepStrictEqual([exp(0), log(1), cos(0)], [1, 0, 1])
-    // where the nearest number is told by the 54th bit
+    // here the 54th bit decides which double is nearest
     assert.strictEqual(pow(63, 9), Number(63n ** 9n))
     assert.strictEqual(pow(10, -20), 1e-20)
   })

@@ -7,7 +7,7 @@ import { chiSquared, limit } from "./support/statistics.ts"
 
 const draw = <A>(n: number, next: () => A): Array<A> => Array.from({ length: n }, next)
 
-/** What `fromState` says. */
+/** The error message of `fromState`. */
 const error = (state: unknown) => {
   const made = Prng.fromState(state)
   return Result.isFailure(made) ? made.failure.message : "made"

@@ -9,7 +9,7 @@ import { cost, rows } from "./support/rows.ts"
 const get = Result.getOrThrow
 const space = rows
 
-/** What fast-check shrinks the first failure of a property to. */
+/** The value that fast-check shrinks the first failure of a property to. */
 const smallest = <A>(arbitrary: fc.Arbitrary<A>, holds: (value: A) => boolean, seed: number): A => {
   const { counterexample } = fc.check(fc.property(arbitrary, holds), { seed, numRuns: 1000 })
   assert.isNotNull(counterexample)
@@ -34,7 +34,7 @@ describe("arbitraries", () => {
             { seed }
           )
           for (const value of visited) assert.deepStrictEqual(get(Space.canonicalValue(value)(space)), value)
-          // everything fails, so the smallest is the seed point
+          // every value fails, so the smallest is the seed point
           assert.deepStrictEqual(visited.at(-1), Space.seedPoint(space))
         }
       ),
@@ -83,7 +83,7 @@ describe("arbitraries", () => {
     )
     for (let run = 0; run < 5; run++) {
       const found = smallest(Arbitrary.fromSpace(cells), (row) => !row.some((cell) => cell.op === "conv"), run)
-      // one convolution of the first kernel; its place is that of the one that failed
+      // one convolution with the first kernel, at the position of the one that failed
       const last = found.at(-1)!
       assert.deepStrictEqual(last, { op: "conv", kernel: 3 })
       assert.isTrue(found.slice(0, -1).every((cell) => cell.op === "pool"))

@@ -1,4 +1,4 @@
-/** Chains that do not fit their space, costs that fail, and costs of a part of a larger point. */
+/** Chains that do not fit their space, costs that fail, and costs of one field of a larger point. */
 import { assert, describe, it } from "@effect/vitest"
 import { Choice, Constrained, Constraint, Cost, Prng, Space } from "@uninet/search-space"
 import * as Option from "effect/Option"
@@ -14,7 +14,7 @@ const made = <A>(choice: Choice.Choice<A>) => get(Space.make(choice))
 
 type Row = ReadonlyArray<number>
 
-/** A row of layers: each has as many weights as its width times that of the one before. */
+/** A row of layers: a layer's number of weights is its width times the width of the layer before it. */
 const weights: Cost.Cost<Row, "weights"> = {
   of: (row) => ({ weights: row.reduce((sum, width, i) => sum + width * (row[i - 1] ?? 8), 0) }),
   chain: {
@@ -36,7 +36,7 @@ const one = made(
   )
 )
 
-/** What is drawn within bounds, against what is listed. */
+/** Compares draws within bounds with the enumerated feasible values. */
 const drawsAll = <A>(space: Space.Space<A>, constraints: ReadonlyArray<Constraint.Constraint<A>>) => {
   const within = get(Constrained.make(space, constraints, { enumerate: 0 }))
   const feasible = [...get(Space.enumerate(space))].filter((a) => Constraint.violations(a)(constraints).length === 0)
@@ -50,7 +50,7 @@ const drawsAll = <A>(space: Space.Space<A>, constraints: ReadonlyArray<Constrain
   return within
 }
 
-/** A number, or none. */
+/** Returns the number, or throws. */
 const say = (answer: number | "throws"): number => {
   if (answer === "throws") throw new TypeError("Invalid value used as weak map key")
   return answer
@@ -84,7 +84,7 @@ describe("a chain made for another layout", () => {
       of: weights.of,
       chain: {
         start: () => ({ costs: { weights: 0 }, exit: 0 }),
-        // right of any point, but not of a part alone
+        // right for a whole point, but not for a part alone
         part: (row, i) => ({ costs: { weights: row[i]! * (row[i - 1] ?? 8) }, exit: 0 }),
         end: () => ({ weights: 0 })
       }
@@ -152,7 +152,7 @@ describe("a chain made for another layout", () => {
   })
 })
 
-/** A sum that is not told of rows that begin with 7 or 8. */
+/** A sum that cannot be computed for rows that begin with 7 or 8. */
 const odd = (row: Row): number => {
   if (row[0] === 7) throw new Error("no such layer")
   return row[0] === 8 ? Number.NaN : row.reduce((a, b) => a + b, 0)

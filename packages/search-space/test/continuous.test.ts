@@ -1,4 +1,4 @@
-/** Choices of real numbers, and of whole numbers of which there are too many to list. */
+/** Choices of real numbers, and of integers from ranges too large to list. */
 import { assert, describe, it } from "@effect/vitest"
 import { Choice, Constrained, Constraint, Prng, Site, Space, type SpaceError } from "@uninet/search-space"
 import * as Arbitrary from "@uninet/search-space/arbitrary"
@@ -136,7 +136,7 @@ describe("a space with real numbers", () => {
       decades[Math.min(2, Math.floor(Math.log10(value.rate) + 4))]!++
       quarters[Math.min(3, Math.floor(4 * value.momentum))]!++
     }
-    // four points beside the numbers, of which two have widths
+    // four points without counting the real numbers; two of them have widths
     assert.isBelow(chiSquared([kinds.none, kinds.rate, kinds.widths], [3000, 3000, 6000]), limit(2))
     assert.isBelow(chiSquared(decades, kinds.rate / 3), limit(2))
     assert.isBelow(chiSquared(quarters, kinds.rate / 4), limit(3))

@@ -1,4 +1,4 @@
-/** A space's fingerprint tells spaces apart by what their points mean. */
+/** A space's fingerprint distinguishes spaces by what their points mean. */
 import { assert, describe, it } from "@effect/vitest"
 import { Choice, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
@@ -9,7 +9,7 @@ import { type AnyChoice, declaration, numericDeclaration } from "./support/decla
 const of = (choice: AnyChoice, version?: string) =>
   Space.fingerprint(Result.getOrThrow(Space.make(choice, version === undefined ? {} : { version })))
 
-/** The numbers of a choice by some rule, one to one or not. */
+/** A choice's numbers mapped by a function, one to one or not. */
 const mapped = (choice: Choice.Choice<number>, to: (n: number) => number) =>
   choice.pipe(Choice.map({ schema: Schema.Finite, to, from: (m) => Result.succeed(m) }))
 const merged = (choice: Choice.Choice<number>, to: (n: number) => number) =>
@@ -24,11 +24,11 @@ const except =
 const few = Choice.integer({ min: 0, max: 9 })
 const many = Choice.integer({ min: 0, max: 4999 })
 
-/** A choice that one point in a hundred million has. */
+/** Wraps a choice so that one point in a hundred million has it. */
 const rare = (choice: AnyChoice) =>
   Choice.variants("kind", { common: { n: Choice.integer({ min: 0, max: 1e9 }) }, rare: { it: choice } })
 
-/** The same under a name. */
+/** The same choice under a name. */
 const wrapped = (choice: AnyChoice, name: string) =>
   choice.pipe(
     Choice.map<unknown, Readonly<Record<string, unknown>>>({

@@ -1,4 +1,4 @@
-/** What holds for every space, on random declarations from all combinators. */
+/** Laws that hold for every space, on random declarations from all combinators. */
 import { assert, describe, it } from "@effect/vitest"
 import { Choice, Prng, Site, Space } from "@uninet/search-space"
 import * as Option from "effect/Option"
@@ -14,7 +14,7 @@ const get = Result.getOrThrow
 /** Small spaces, so that everything can be counted. */
 const small = declaration.map((choice) => get(Space.make(choice))).filter((space) => Space.size(space) <= 300n)
 
-/** Every token sequence, by asking for the next site again and again. */
+/** Every token sequence, by repeatedly asking for the next site. */
 const allTokens = (space: Space.Space<unknown>): ReadonlyArray<Space.Tokens> => {
   const out: Array<Space.Tokens> = []
   const from = (prefix: Space.Tokens) => {
@@ -120,7 +120,7 @@ describe("every space", () => {
         assert.strictEqual(new Set(names).size, names.length)
         assert.notInclude(names, text(value))
         const vector = get(Space.vector(value)(space))
-        // a value whose tokens differ from these in one site, and elsewhere only in sites that come and go with it
+        // a value whose tokens differ at one site, and otherwise only at sites whose existence depends on it
         for (const tokens of allTokens(space)) {
           const other = get(Space.toVector(tokens)(space))
           const changed = space.sites.filter(({ index }) => other[index] !== vector[index])
@@ -295,7 +295,7 @@ describe("sampling", () => {
     let ones = 0
     for (let i = 0; i < 10_000; i++) if (Space.sample(prng)(space).repeats === 1) ones++
     assert.isBelow(chiSquared([ones, 10_000 - ones], 5000), limit(1))
-    // and the canonical one of the three offsets is the seed's
+    // and the canonical offset of the three is the seed's
     assert.deepStrictEqual(get(Space.canonical([0])(space)), [2])
   })
 

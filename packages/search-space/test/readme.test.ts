@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 const folder = new URL("..", import.meta.url)
 const readme = readFileSync(new URL("README.md", folder), "utf8")
 
-/** What the TypeScript examples of a text print. */
+/** The output of the TypeScript examples in a text. */
 const printed = (text: string) =>
   [...text.matchAll(/```ts\n([^]*?)```/g)].map(([, code = ""]) =>
     execFileSync(process.execPath, ["--input-type=module-typescript", "--eval", code], {

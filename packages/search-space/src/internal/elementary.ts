@@ -1,6 +1,6 @@
 /**
- * Logarithm and exponential function from operations that IEEE 754 rounds exactly, so that they give the same number to the bit on every machine;
- * `Math.log` and `Math.exp` may differ between engines. Older than `Elementary`, whose last places are others: generators and grids keep these, for what they give is in every recorded run.
+ * Logarithm and exponential function from operations that IEEE 754 rounds exactly, so that they give bit-identical results on every machine;
+ * `Math.log` and `Math.exp` may differ between engines. Older than `Elementary`, whose results differ in the last place: generators and grids keep using these because every recorded run depends on them.
  */
 const view = new DataView(new ArrayBuffer(8))
 
@@ -15,7 +15,7 @@ export const ln = (x: number): number => {
     mantissa /= 2
     exponent += 1
   }
-  // ln m = 2 artanh((m - 1) / (m + 1)); |s| <= 0.172, so 11 terms reach the last bit. One by one: a loop would divide for each of them.
+  // ln m = 2 artanh((m - 1) / (m + 1)); |s| <= 0.172, so 11 terms reach the last bit. Unrolled, because a loop would divide for each term.
   const s = (mantissa - 1) / (mantissa + 1)
   const square = s * s
   let sum = 1 / 21
@@ -32,7 +32,7 @@ export const ln = (x: number): number => {
   return 2 * s * sum + exponent * Math.LN2
 }
 
-/** ln 2 in two parts, of which the first has so few bits that its products with small integers are exact. */
+/** ln 2 in two parts; the first has so few bits that its products with small integers are exact. */
 const ln2High = 0.6931471803691238
 const ln2Low = 1.9082149292705877e-10
 

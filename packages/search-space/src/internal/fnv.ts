@@ -1,6 +1,6 @@
 /**
- * FNV-1a, 64 bits, over UTF-8: no dependency, the same in every JavaScript engine, published test vectors.
- * Kept as two 32-bit halves because bigint arithmetic is some fifty times slower.
+ * The 64-bit FNV-1a hash of UTF-8 text: no dependencies, the same in every JavaScript engine, and with published test vectors.
+ * Stored as two 32-bit halves because bigint arithmetic is about fifty times slower.
  */
 const encoder = new TextEncoder()
 

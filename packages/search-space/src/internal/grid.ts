@@ -1,8 +1,8 @@
 /**
- * The real numbers of a range as tokens: a grid that is even in the numbers themselves or in their logarithms.
+ * The real numbers of a range as tokens: a grid that is evenly spaced in the numbers themselves or in their logarithms.
  *
- * A token stands for the number with the fewest decimal digits that is nearer to its point of the grid than to any other. So what people write (0.001) is given back as
- * they wrote it, JSON is short, and the number of a token has that token again.
+ * A token stands for the number with the fewest decimal digits that is nearer to its grid point than to any other. So numbers that people write (0.001) come back as
+ * written, JSON is short, and the number of a token maps back to that token.
  */
 import * as Result from "effect/Result"
 import { exp, ln } from "./elementary.ts"
@@ -10,14 +10,14 @@ import { exp, ln } from "./elementary.ts"
 export type Scale = "linear" | "logarithmic"
 
 export interface Grid {
-  /** Points, both ends included. */
+  /** The number of points, both ends included. */
   readonly count: number
   readonly value: (token: number) => number
-  /** The token nearest to a number of the range; undefined for anything else. */
+  /** The token nearest to a number in the range; undefined for anything else. */
   readonly tokenOf: (value: unknown) => number | undefined
 }
 
-/** Steps of a grid, and the fewest that are accepted where doubles are too coarse for so many. */
+/** The number of steps in a grid, and the fewest that are accepted if doubles are too coarse for that many. */
 const finest = 2 ** 30
 const coarsest = 2 ** 10
 
@@ -42,7 +42,7 @@ export const make = (
   const [low, high] = logarithmic ? [ln(min), ln(max)] : [min, max]
   const span = high - low
   if (!Number.isFinite(span)) return fault(`${range} is wider than a double can say`, "Use bounds nearer to 0")
-  // the numbers of a step must be many, so that rounding never takes one to another step
+  // each step must contain many doubles, so that rounding never moves a number to another step
   const resolution = 16 * epsilon * Math.max(Math.abs(low), Math.abs(high), logarithmic ? 1 : 0)
   let steps = finest
   while (steps >= coarsest && span / steps < resolution) steps /= 2
@@ -57,11 +57,11 @@ export const make = (
       ? Math.round((((logarithmic ? ln(value) : value) - low) / span) * steps)
       : undefined
   const value = (token: number): number => {
-    if (token === 0) return min + 0 // no negative zero, which JSON does not have
+    if (token === 0) return min + 0 // no negative zero: JSON does not have one
     if (token === steps) return max + 0
     const point = low + span * (token / steps)
     const centre = logarithmic ? exp(point) : point
-    // more digits never lead farther away, so the fewest that lead here are found by bisection
+    // more digits never lead farther away, so bisect for the fewest digits that lead here
     let [fewest, enough] = [1, 17]
     while (fewest < enough) {
       const digits = (fewest + enough) >>> 1

@@ -1,4 +1,4 @@
-/** The nodes of choices seen as values of another type. */
+/** The nodes of choices that are mapped to values of another type. */
 import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -23,7 +23,7 @@ export const map =
   <A, B>(choice: Choice<A>, mapping: Mapping<A, B>): Build<B> =>
   (context, place) => {
     const locate = (path: Path): Path => [...place.path, ...(mapping.locate ?? ((p: Path) => p))(path)]
-    // built as a root of its own, so that its paths can be told in the terms of the mapped type
+    // built as a separate root, so that its paths can be translated to the mapped type
     const problems: Context["problems"] = []
     const inner = choice.build({ sites: context.sites, problems }, { path: [], conditions: place.conditions })
     for (const problem of problems) context.problems.push({ ...problem, path: locate(problem.path) })
@@ -42,7 +42,7 @@ export const map =
         if (Result.isFailure(from)) {
           return notInSpace([...path, ...from.failure.path], from.failure.value, from.failure.expected)
         }
-        // the inverse of a function of real numbers seldom gives back the last bit
+        // the inverse of a function of real numbers rarely restores the last bit
         const difference = firstDifference(mapping.to(from.success), typed.success, inner.infinite ? 1e-9 : 0)
         if (difference !== undefined) {
           return notInSpace(
@@ -60,7 +60,7 @@ export const map =
     }
   }
 
-/** Values that a mapping is told by: all where there are as few, else as many that a fixed generator draws. */
+/** The number of values that identify a mapping: all values if there are no more than this, otherwise this many from a fixed generator. */
 const samples = 64
 
 const sampled = <A, B>(
@@ -70,7 +70,7 @@ const sampled = <A, B>(
   to: (a: A) => B
 ): ReadonlyArray<unknown> => {
   const encode = Schema.encodeUnknownResult(Schema.toCodecJson(schema))
-  // a value without a JSON form is told by its text: `Space.encodeJson` is where it is refused
+  // a value without a JSON form counts as its text here; `Space.encodeJson` rejects it
   const json = (vector: Vector) => {
     const value = to(inner.decode(vector))
     return Result.getOrElse(encode(value), () => String(value))
@@ -93,13 +93,13 @@ const sampled = <A, B>(
   return out
 }
 
-/** A node without what does not carry over to a mapped one: a mapped single choice is no longer what a condition can name. */
+/** A node without the properties that a mapping does not keep: a condition cannot refer to a mapped single choice. */
 const without = <A>(node: Node<A>): Omit<Node<A>, "leaf"> => {
   const { leaf: _, ...rest } = node
   return rest
 }
 
-/** Above this number of choices a quotient is not tabulated. */
+/** A quotient with more combinations of choices than this is not tabulated. */
 const tableLimit = 2 ** 20
 
 export const quotient =
@@ -122,7 +122,7 @@ export const quotient =
       return emptyNode(context, mapping.schema)
     }
     const sites = context.sites.slice(first, end)
-    // a vector's sites as one number: mixed radix, with one more digit for an absent site
+    // encodes a vector's sites as one mixed-radix number, in which every site has one more digit value for absent
     const cells = sites.reduce((n, site) => n * (site.count + 1), 1)
     if (inner.size > BigInt(tableLimit) || cells > 64 * tableLimit) {
       report(
@@ -147,7 +147,7 @@ export const quotient =
         return sum + 1 + (kind === "categorical" ? 0 : Math.abs(token - seed) / count)
       }, 0)
     const classOf = new Map<string, number>()
-    // every class with those of its tokens that are nearest to the seed point
+    // every class with the tokens in it that are nearest to the seed point
     const classes: Array<{ readonly value: B; tokens: Vector; distance: number }> = []
     try {
       for (const vector of assignments(context.sites, first, end)) {
@@ -176,7 +176,7 @@ export const quotient =
       )
       return emptyNode(context, mapping.schema)
     }
-    // values come from the table, so most of those asked for are the very same objects
+    // values come from the table, so most values that are encoded are the same objects
     const values = classes.map(({ value }) => value)
     const width = end - first
     const tokens = new Int32Array(classes.length * width)
@@ -192,7 +192,7 @@ export const quotient =
       return isValue(input) ? classOf.get(stableStringify(canonical(input))) : undefined
     }
     const write = (id: number, vector: Vector) => {
-      // few tokens: a loop is faster than `set`
+      // for so few tokens, a loop is faster than `set`
       for (let i = 0; i < width; i++) vector[first + i] = tokens[id * width + i] ?? absent
     }
     const read = (vector: Vector) => table[cell(vector)] ?? absent
@@ -222,7 +222,7 @@ export const quotient =
       rank: (vector) => BigInt(read(vector)),
       unrank: (rank, vector) => write(Number(rank), vector),
       schema: mapping.schema,
-      // the classes of all choices in order, and their values
+      // the class of every combination of choices, in order, and the classes' values
       meaning: () => ({
         classes: fnv1aHex(Array.from(assignments(context.sites, first, end), read).join()),
         values: fnv1aHex([...classOf.keys()].join())
@@ -231,7 +231,7 @@ export const quotient =
     }
   }
 
-/** The value that has most of its top-level entries in common with the input, for a message that points at the odd one out. */
+/** The value that shares the most top-level entries with the input, for a message that points to the first difference. */
 const nearest = (input: unknown, values: ReadonlyArray<unknown>) => {
   let best = values[0]
   let most = -1

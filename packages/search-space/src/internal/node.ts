@@ -1,7 +1,7 @@
 /**
- * A node is a declaration worked out: where its sites lie, how many points it has, and how to go between points, values and
- * ranks. A point is a vector with a token for every site of the whole space; a node reads and writes its own sites only,
- * `first` to `end` (not included).
+ * A node is a compiled declaration: where its sites are, how many points it has, and how to convert between points, values and
+ * ranks. A point is a vector with a token for every site of the whole space; a node reads and writes only its own sites,
+ * from `first` up to but not including `end`.
  */
 import type * as Schema from "effect/Schema"
 import type { Prng } from "../Prng.ts"
@@ -15,35 +15,35 @@ export type Path = ReadonlyArray<string | number>
 export interface Node<out A> {
   readonly first: number
   readonly end: number
-  /** Token sequences, each counted on its own; those that differ in continuous choices alone are counted once. */
+  /** The number of token sequences; those that differ only in continuous choices are counted once. */
   readonly size: bigint
-  /** Distinct values: token sequences with the same value counted once; continuous choices are left out likewise. */
+  /** The number of distinct values: token sequences with the same value are counted once, and continuous choices are left out here too. */
   readonly distinct: bigint
-  /** Whether there is a continuous choice in it. */
+  /** Whether it contains a continuous choice. */
   readonly infinite: boolean
-  /** Writes the canonical tokens of a value drawn with equal chances for every distinct value, continuous choices uniform in their scale. */
+  /** Draws uniformly from the distinct values, with continuous choices uniform in their scale, and writes the canonical tokens. */
   readonly sample: (prng: Prng, vector: Vector) => void
-  /** The value of a point; any valid tokens, canonical or not. */
+  /** The value of a point; takes any valid tokens, canonical or not. */
   readonly decode: (vector: Vector) => A
-  /** Writes the canonical tokens of a value, or says why there are none. */
+  /** Writes the canonical tokens of a value, or returns why there are none. */
   readonly encode: (value: unknown, vector: Vector, path: Path) => NotInSpace | undefined
-  /** Replaces tokens by those that stand for the same value in every run. */
+  /** Replaces tokens by the canonical ones for the same value, which are the same in every run. */
   readonly canonicalise: (vector: Vector) => void
-  /** Between canonical points and 0 … distinct − 1. Continuous choices are not ranked; `unrank` gives them the seed point's token. */
+  /** `rank` and `unrank` convert between canonical points and 0 … distinct − 1. Continuous choices are not ranked; `unrank` gives them the seed point's token. */
   readonly rank: (vector: Vector) => bigint
   readonly unrank: (rank: bigint, vector: Vector) => void
   readonly schema: Schema.Codec<A, unknown>
   /**
-   * What the sites do not say of what a point means, as JSON: constants, and what mappings give. `undefined` where the sites say all.
+   * The part of a point's meaning that the sites do not describe, as JSON: constants and the results of mappings. `undefined` if the sites describe everything.
    */
   readonly meaning: () => unknown
   /** The declaration as indented lines, for people. */
   readonly print: (indent: string) => ReadonlyArray<string>
-  /** The site of a node that is one single choice: what a condition may refer to. */
+  /** The site of a node that is a single choice; conditions may refer to it. */
   readonly leaf?: Site
-  /** The parts of a product, in the order of their sites: what stage-wise costs are told apart by. */
+  /** The parts of a product, in the order of their sites; chains add up costs over them. */
   readonly parts?: ReadonlyArray<Node<unknown>>
-  /** The part with a key, if it is chosen independently of everything else here. */
+  /** The part with this key, if it is chosen independently of everything else in the node. */
   readonly factor?: (key: string | number) => Node<unknown> | undefined
 }
 
@@ -74,7 +74,7 @@ export const addSite = (
   return out
 }
 
-/** Draws the continuous choices anew of a point that ranks have given. */
+/** Redraws the continuous choices of a point that came from a rank. */
 export const scatter = (prng: Prng, sites: ReadonlyArray<Site>, first: number, end: number, vector: Vector): void => {
   for (const { count, index, kind } of sites.slice(first, end)) {
     if (kind === "continuous" && vector[index] !== absent) vector[index] = prng.nextInt(count)
@@ -86,8 +86,8 @@ export const clear = (vector: Vector, first: number, end: number) => {
 }
 
 /**
- * Makes tokens that come from changing a valid point valid again: a site that no longer exists is cleared, one that newly exists
- * gets the seed point's token.
+ * Makes a changed point valid again: clears sites that no longer exist, and gives sites that now exist
+ * the seed point's token.
  */
 export const repair = (sites: ReadonlyArray<Site>, vector: Vector): void => {
   for (const site of sites) {
@@ -96,7 +96,7 @@ export const repair = (sites: ReadonlyArray<Site>, vector: Vector): void => {
   }
 }
 
-/** All token assignments of the sites `first` to `end`, taking what they depend on outside as given. The vector is reused. */
+/** All token assignments of the sites `first` to `end`; conditions on sites before them count as met. The vector is reused. */
 export function* assignments(
   sites: ReadonlyArray<Site>,
   first: number,
@@ -122,7 +122,7 @@ export function* assignments(
   yield* from(first)
 }
 
-/** The meanings of several nodes; `undefined` where none has any. */
+/** The meanings of several nodes; `undefined` if none has one. */
 export const meanings = (nodes: ReadonlyArray<Node<unknown>>): ReadonlyArray<unknown> | undefined => {
   const all = nodes.map((node) => node.meaning())
   return all.some((meaning) => meaning !== undefined) ? all.map((meaning) => meaning ?? null) : undefined
@@ -132,14 +132,14 @@ export const notInSpace = (path: Path, value: unknown, expected: string) => new 
 
 export const showLiteral = (value: Literal) => (typeof value === "string" ? `"${value}"` : String(value))
 
-/** A declaration, to be placed. */
+/** Compiles a declaration at its place in a space. */
 export type Build<A> = (context: Context, place: Place) => Node<A>
 
 export const report = (context: Context, path: Path, problem: string, remedy: string) => {
   context.problems.push({ path, problem, remedy })
 }
 
-/** Stands in for a declaration with a fault; no space is made of it. */
+/** A placeholder for a declaration with a fault; no space is made from it. */
 export const emptyNode = <A>(context: Context, schema: Schema.Codec<A, unknown>): Node<A> => ({
   first: context.sites.length,
   end: context.sites.length,

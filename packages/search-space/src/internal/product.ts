@@ -18,7 +18,7 @@ import {
 } from "./node.ts"
 import { integer } from "./single.ts"
 
-/** The working parts of a product of independent nodes. */
+/** What products of independent nodes have in common. */
 export const product = (parts: ReadonlyArray<Node<unknown>>, first: number, end: number) => ({
   first,
   end,
@@ -41,7 +41,7 @@ export const product = (parts: ReadonlyArray<Node<unknown>>, first: number, end:
   }
 })
 
-/** Encodes an array item by item; the first fault is the array's. */
+/** Encodes an array item by item; returns the first fault. */
 const encodeItems = (
   parts: ReadonlyArray<Node<unknown>>,
   input: unknown,
@@ -57,7 +57,7 @@ const encodeItems = (
   return undefined
 }
 
-/** A part's outline under its name: on the name's line where it is one line. */
+/** A part's outline under its name, on the same line as the name if it is a single line. */
 export const labelled = (label: string, node: Node<unknown>, indent: string): ReadonlyArray<string> => {
   const [head, ...rest] = node.print(indent)
   return rest.length === 0
@@ -131,7 +131,7 @@ export const repeat =
         factor: (key) => parts[Number(key)]
       }
     }
-    // products by length: prefixes[k] has the first min + k items
+    // one product per length: prefixes[k] has the first min + k items
     const prefixes = span(min, max + 1).map((n) => product(parts.slice(0, n), first, end))
     const distinct = prefixes.reduce((n, p) => n + p.distinct, 0n)
     const infinite = parts.some((part) => part.infinite)
@@ -177,7 +177,7 @@ export const repeat =
     }
   }
 
-/** All parts mean the same. */
+/** The meaning of a repetition, whose parts all mean the same. */
 const repeated = (item: Node<unknown> | undefined, times: number): unknown => {
   const meaning = item?.meaning()
   return meaning === undefined ? undefined : { times, meaning }

@@ -1,9 +1,9 @@
-/** What `console.log` and string templates show of a value, in place of all that it is made of. */
+/** What `console.log` and template strings show for a value, instead of its contents. */
 
-// Node's name for it; elsewhere nobody asks.
+// Node's symbol for it; other runtimes ignore it.
 const inspect = Symbol.for("nodejs.util.inspect.custom")
 
-/** The value, shown by the text; what it holds is as before, since neither name is enumerable. */
+/** Makes the value show as this text. Its contents are unchanged, since neither property is enumerable. */
 export const shown = <A extends object>(value: A, text: (value: A) => string): A => {
   const of = () => text(value)
   return Object.defineProperties(value, { toString: { value: of }, [inspect]: { value: of } })

@@ -16,12 +16,12 @@ import {
   type Place
 } from "./node.ts"
 
-/** A node whose sites are one site. */
+/** A node with a single site. */
 interface Leaf<A> extends Node<A> {
   readonly leaf: Site
 }
 
-/** What the single choices share. */
+/** What single choices have in common. */
 const leafNode = <A extends Literal>(
   site: Site,
   value: (token: number) => A,
@@ -99,9 +99,9 @@ export const oneOf =
     })
   }
 
-/** A schema of some literals, `null` among them. */
+/** A schema of literals, which may include `null`. */
 const literals = <L extends Literal>(options: ReadonlyArray<L>): Schema.Codec<L, unknown> => {
-  // numbers without a JSON form have been reported
+  // numbers without a JSON form have already been reported
   const plain = options.filter(
     (option): option is L & (string | number | boolean) =>
       option !== null && (typeof option !== "number" || Number.isFinite(option))
@@ -109,7 +109,7 @@ const literals = <L extends Literal>(options: ReadonlyArray<L>): Schema.Codec<L,
   const members: Array<Schema.Codec<Literal, unknown>> = []
   if (plain.length > 0) members.push(Schema.Literals(plain))
   if (options.some((option) => option === null)) members.push(Schema.Null)
-  // the union has just the options as members, so its type is L; TypeScript cannot see through the filter
+  // the union has exactly the options as members, so its type is L; TypeScript cannot see through the filter
   return Schema.Union(members) as Schema.Codec<Literal, unknown> as Schema.Codec<L, unknown>
 }
 

@@ -1,6 +1,6 @@
 /**
- * JSON text with the keys of every object in order, so that two equal values have one text (and one hash)
- * whatever order their keys were written in. Keys whose value is `undefined` are left out, as JSON does.
+ * JSON text with the keys of every object sorted, so that equal values have the same text (and the same hash)
+ * whatever order their keys were written in. Keys whose value is `undefined` are left out, as in JSON.
  */
 export const stableStringify = (value: unknown): string => {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value)
@@ -25,19 +25,19 @@ export const stableStringify = (value: unknown): string => {
 
 const texts = new WeakMap<object, string>()
 
-/** Keeps the text of a deeply frozen value: the values of a table make up most of what is hashed. */
+/** Remembers the text of a deeply frozen value: most values that are hashed come from a table. */
 export const remember = (value: object, text: string): void => {
   texts.set(value, text)
 }
 
-/** JSON's form of a string; plain words, which is what keys and names are, need no escaping and are most of the work. */
+/** A string in JSON; plain words, such as most keys and names, need no escaping and are the most frequent case. */
 const quote = (text: string): string => (plain.test(text) ? `"${text}"` : JSON.stringify(text))
 
 const plain = /^[\w .-]*$/
 
 /**
- * The first place where two JSON-like values differ, as a path and the two values there; `undefined` where they agree. Numbers agree within a share
- * `tolerance` of the larger one.
+ * The first place where two JSON-like values differ, as a path and the two values there; `undefined` if they agree. Numbers agree if they differ by at most
+ * `tolerance` times the larger one.
  */
 export const firstDifference = (
   expected: unknown,

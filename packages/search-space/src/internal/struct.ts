@@ -1,4 +1,4 @@
-/** The nodes of records: fields, fields that exist only under others, and variants. */
+/** The nodes of records: fields, conditional fields and variants. */
 import * as Arr from "effect/Array"
 import * as Schema from "effect/Schema"
 import type { Choice, Fields, StructValue, VariantsValue, When } from "../Choice.ts"
@@ -24,18 +24,18 @@ import { isRecord } from "./stable.ts"
 
 const isWhen = (field: Choice<unknown> | When<unknown>): field is When<unknown> => "choice" in field
 
-/** A field of a struct, placed: after those that it depends on. */
+/** A field of a struct, placed after the fields that it depends on. */
 interface Field {
   readonly key: string
-  /** Among the fields in that order. */
+  /** Its position in that order. */
   readonly position: number
   readonly node: Node<unknown>
-  /** It exists where all of these fields do and have one of these tokens. */
+  /** The field exists if all of these fields exist and have one of these tokens. */
   readonly needs: ReadonlyArray<{ readonly field: Field; readonly options: ReadonlySet<number> }>
   readonly when: string
 }
 
-/** Whether a field exists, given the tokens of those before it. */
+/** Whether a field exists, given the tokens of the fields before it. */
 const isHere = ({ needs }: Field, vector: Vector): boolean =>
   needs.every(({ field, options }) => options.has(vector[field.node.first] ?? absent))
 
@@ -51,7 +51,7 @@ export const struct =
       if (isWhen(field)) {
         for (const [parent, values] of Object.entries(field.conditions)) {
           const other = placed.get(parent)
-          // a parent that is missing or in a cycle has been reported by dependencyOrder
+          // dependencyOrder has already reported a parent that is missing or in a cycle
           if (other === undefined) continue
           const site = other.node.leaf
           if (site === undefined) {
@@ -106,7 +106,7 @@ export const struct =
     }
     const fields = [...placed.values()]
     const end = context.sites.length
-    // values and prints keep the order in which the fields were written
+    // values and outlines keep the order in which the fields were declared
     const written = Object.keys(declared).flatMap((key) => placed.get(key) ?? [])
     const conditional = fields.some((field) => field.needs.length > 0)
     const decode = (vector: Vector) => {
@@ -152,7 +152,7 @@ export const struct =
         const all = meanings(written.map(({ node }) => node))
         return all === undefined ? undefined : Object.fromEntries(written.map(({ key }, i) => [key, all[i]]))
       },
-      // every key decodes to its field's type, the conditional ones to nothing where they do not exist
+      // every key decodes to its field's type; conditional keys are missing if their field does not exist
       decode: (vector) => decode(vector) as StructValue<F>,
       encode,
       fields: schemaFields,
@@ -173,7 +173,7 @@ const tokenOfValue = (site: Site, value: Literal): number | undefined => {
   return undefined
 }
 
-/** The fields such that each comes after those its condition names; reports names that do not exist and cycles. */
+/** Orders the fields so that each comes after those its condition names; reports unknown names and cycles. */
 const dependencyOrder = (
   declared: Fields,
   context: Context,
@@ -218,7 +218,7 @@ const dependencyOrder = (
   }
 }
 
-/** Follows the first parent from field to field until one comes again; every waiting field has a waiting parent. */
+/** Follows first parents from field to field until a field repeats; every waiting field has a waiting parent. */
 const findCycle = (
   start: string,
   parents: (key: string) => ReadonlyArray<string>
@@ -232,7 +232,7 @@ const findCycle = (
   return [key, ...seen.slice(seen.indexOf(key) + 1)]
 }
 
-/** Options that no condition tells apart, in order. */
+/** Options between which no condition distinguishes, in order. */
 interface Class {
   readonly id: string
   readonly size: number
@@ -241,7 +241,7 @@ interface Class {
   readonly indexOf: (token: number) => number
 }
 
-/** The classes of a field's options under some conditions, by their first options. What no condition names is one class, which is never listed. */
+/** The classes of a field's options under some conditions, ordered by their first options. All options that no condition names form one class, which is never listed. */
 const classesOf = (count: number, tests: ReadonlyArray<ReadonlySet<number>>): ReadonlyArray<Class> => {
   const named = [...new Set(tests.flatMap((options) => [...options]))].sort((a, b) => a - b)
   const groups = new Map<string, Array<number>>()
@@ -274,15 +274,15 @@ const classesOf = (count: number, tests: ReadonlyArray<ReadonlySet<number>>): Re
   return rest.size === 0 ? classes : [...classes, rest].sort((a, b) => a.at(0) - b.at(0))
 }
 
-/** A field among those that are counted together. */
+/** A field among those that are counted jointly. */
 interface Step extends Field {
-  /** The position of the last field that depends on it; −1 where none does. */
+  /** The position of the last field that depends on it; −1 if none does. */
   readonly lastUse: number
-  /** The classes of its options; of a field on which no other depends `undefined`. */
+  /** The classes of its options; `undefined` if no other field depends on it. */
   readonly classes: ReadonlyArray<Class> | undefined
 }
 
-/** What is chosen of a field: a token of the class that is taken, or absent. */
+/** What is chosen for a field: a token of the chosen class, or absent. */
 interface Taken extends Pick<Step, "lastUse"> {
   readonly token: number
   readonly id: string
@@ -290,19 +290,19 @@ interface Taken extends Pick<Step, "lastUse"> {
 
 const taken = ({ lastUse }: Step, of?: Class): Taken => ({ lastUse, token: of?.at(0) ?? absent, id: of?.id ?? "-" })
 
-/** Whether a field exists, given what is chosen of those before it. */
+/** Whether a field exists, given what is chosen for the fields before it. */
 const isActive = ({ needs }: Step, chosen: ReadonlyArray<Taken>): boolean =>
   needs.every(({ field, options }) => options.has(chosen[field.position]?.token ?? absent))
 
-/** What the fields to come depend on. */
+/** A key for all that the remaining fields depend on. */
 const keyOf = (chosen: ReadonlyArray<Taken>): string => {
   const at = chosen.length
   return `${at}:${chosen.map(({ id, lastUse }) => (lastUse >= at ? id : "")).join(",")}`
 }
 
 /**
- * Counting, sampling and ranking of fields some of which exist only under others. The options of a field that others depend on
- * fall into classes that no condition tells apart; the rest of the struct is counted once for every combination of classes.
+ * Counts, samples and ranks fields of which some are conditional. The options of a field that others depend on fall into classes
+ * within which no condition distinguishes; the rest of the struct is counted once for every combination of classes.
  */
 const dependentProduct = (fields: ReadonlyArray<Field>, sites: ReadonlyArray<Site>, first: number, end: number) => {
   const steps = fields.map((field): Step => {
@@ -472,7 +472,7 @@ export const variants =
         const branch = branchOf(vector)
         const fields = branch.decode(vector)
         const value: unknown = { [tag]: branch.name, ...(isRecord(fields) ? fields : {}) }
-        // the case's name under the tag and the case's fields make one member of the union; a computed key hides that
+        // the tag with the case's name and the case's fields make one member of the union; the computed key hides that
         return value as VariantsValue<Tag, Cases>
       },
       encode: (input, vector, path) => {

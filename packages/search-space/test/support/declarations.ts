@@ -30,7 +30,7 @@ const listed: fc.Arbitrary<AnyChoice> = fc.oneof(
   fc.constantFrom("k", 1, null).map((value) => Choice.constant(value))
 )
 
-/** Two fields that others may be conditional on, with their options. */
+/** A struct with two fields that others can be conditional on. */
 const withConditions = (item: fc.Arbitrary<AnyChoice>, conditional: fc.Arbitrary<AnyChoice>): fc.Arbitrary<AnyChoice> =>
   fc
     .record({
@@ -42,7 +42,7 @@ const withConditions = (item: fc.Arbitrary<AnyChoice>, conditional: fc.Arbitrary
     })
     .map(({ a, b, chained, low, needs }) =>
       Choice.struct({
-        // declared before what it depends on
+        // declared before the fields it depends on
         b: Choice.when({ mode: needs, level: [low, 2] }, b),
         mode: Choice.categorical(["x", "y", "z"], { seed: "y" }),
         level: chained
@@ -52,7 +52,7 @@ const withConditions = (item: fc.Arbitrary<AnyChoice>, conditional: fc.Arbitrary
       })
     )
 
-/** Declarations whose single choices are drawn from `leaf`, and whose quotients are of others. */
+/** Declarations whose single choices are drawn from `leaf`, and whose quotients are drawn from `mapped` if given. */
 const declarations = (leaf: fc.Arbitrary<AnyChoice>, mapped?: fc.Arbitrary<AnyChoice>) =>
   fc.letrec<{ choice: AnyChoice }>((tie) => ({
     choice: fc.oneof(
@@ -102,13 +102,13 @@ const declarations = (leaf: fc.Arbitrary<AnyChoice>, mapped?: fc.Arbitrary<AnyCh
     )
   })).choice
 
-/** Small spaces, in which everything can be counted. */
+/** Declarations of small spaces, in which everything can be counted. */
 export const declaration = declarations(listed)
 
 const positive = (x: number) => 10 ** (x / 20)
 const bound = fc.double({ min: -100, max: 100, noNaN: true })
 
-/** Ranges of real numbers, in both scales. */
+/** Ranges of real numbers, on both scales. */
 export const numeric = fc
   .record({ a: bound, b: bound, logarithmic: fc.boolean(), seed: fc.double({ min: 0, max: 1, noNaN: true }) })
   .filter(({ a, b }) => Math.abs(a - b) > 1e-3)
@@ -118,11 +118,11 @@ export const numeric = fc
     return { min, max, seed: Math.min(max, min + seed * (max - min)), logarithmic }
   })
 
-/** A real number, or a whole one of many. */
+/** A choice of a real number, or of an integer from a large range. */
 const number: fc.Arbitrary<AnyChoice> = fc.oneof(
   numeric.map(({ logarithmic, ...range }) => (logarithmic ? Choice.logUniform(range) : Choice.uniform(range))),
   fc.integer({ min: 1, max: 2 ** 31 - 2 }).map((max) => Choice.integer({ min: -5, max: max - 5 }))
 )
 
-/** Spaces with real numbers in them, most of them infinite. */
+/** Declarations with real numbers in them; most of their spaces are infinite. */
 export const numericDeclaration = declarations(fc.oneof(listed, number), declaration)

@@ -1,4 +1,4 @@
-/** FNV-1a with 64 bits, as its authors define it, and JSON with its keys in order and in disorder. */
+/** 64-bit FNV-1a as its authors define it, and JSON with its keys sorted and reversed. */
 
 export const fnv = (text: string): string =>
   new TextEncoder()
@@ -7,7 +7,7 @@ export const fnv = (text: string): string =>
     .toString(16)
     .padStart(16, "0")
 
-/** A value's JSON with the keys of all its records in order. */
+/** A value's JSON with the keys of all records sorted. */
 export const sorted = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(sorted).join()}]`
   if (typeof value !== "object" || value === null) return JSON.stringify(value)
@@ -15,7 +15,7 @@ export const sorted = (value: unknown): string => {
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${sorted(item)}`).join()}}`
 }
 
-/** A value with the keys of all its records in reverse order. */
+/** A value with the keys of all records in reverse order. */
 export const reversed = (value: unknown): unknown =>
   Array.isArray(value)
     ? value.map(reversed)

@@ -1,6 +1,6 @@
 /**
- * A row of five blocks, each as wide and as deep as its place has it times what is chosen, with costs along it: large, with rounding and clipping that make several choices one value,
- * and with a cost that depends on the block before. What a space of networks is like, in algebra alone.
+ * A row of five blocks with costs along it. The position gives each block a base width and depth, which the choices scale and shift. The space is large, rounding and clipping map several
+ * choices to the same value, and a block's cost depends on the block before. It resembles a space of networks, in pure algebra.
  */
 import { Choice, Cost, Space } from "@uninet/search-space"
 import * as Result from "effect/Result"
@@ -15,10 +15,10 @@ export const Block = Schema.Struct({
 export type Block = typeof Block.Type
 export type Row = ReadonlyArray<Block>
 
-/** What one position of a block multiplies for every input and output: as much as the operator does there. */
+/** The multiplications per input and output at one position of a block, by operator. */
 const work: Readonly<Record<string, number>> = { plain: 1, dense: 9, wide: 4, cross: 6, none: 0 }
 
-/** The places: width and depth there, and how many positions a block looks at. */
+/** The blocks' base widths and depths, and the number of positions that each block processes. */
 const places = [
   { width: 8, repeats: 2, positions: 196 },
   { width: 16, repeats: 2, positions: 49 },
@@ -45,7 +45,7 @@ const at = ({ repeats, width }: (typeof places)[number]) =>
     })
   )
 
-/** 625⁵ choices; fewer values. */
+/** 625⁵ combinations of choices, but fewer values. */
 export const rows: Space.Space<Row> = Result.getOrThrow(Space.make(Choice.tuple(places.map(at))))
 
 type Costs = Cost.Costs<"macs" | "parameters">
