@@ -1,4 +1,4 @@
-/** A strategy that knows that its results are noisy, and the process that it believes by. */
+/** A strategy that accounts for noisy results, and the process behind its beliefs. */
 import { assert, describe, it } from "@effect/vitest"
 import { Bananas, Told } from "@uninet/controller"
 import { Choice, Constrained, Constraint, Prng, Space } from "@uninet/search-space"
@@ -65,7 +65,7 @@ describe("the process", () => {
     const [low = 0, high = 0] = model.expect([-2, 2].map((x) => ({ vector: Int32Array.of(2, 2, 2, 2), extra: [x] })))
     assert.closeTo(low, -1, 0.3)
     assert.closeTo(high, 1, 0.3)
-    // Where nothing was tried the line goes on, and it is less sure of that.
+    // Where nothing was tried, the linear trend continues, with more uncertainty.
     const [near, far] = [3, 9].map((x) => model.believe([{ vector: Int32Array.of(2, 2, 2, 2), extra: [x] }])[0])
     assert.isAbove(far?.mean ?? 0, 3)
     assert.isAbove(far?.deviation ?? 0, near?.deviation ?? 0)

@@ -111,7 +111,7 @@ describe("the recurrent policy", () => {
     Effect.gen(function* () {
       const binary = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 1 }), 12)))
       const agreement = Effect.fnUntraced(function* (policy: "recurrent" | "independent") {
-        // enough entropy that a policy need not settle for one of the two ways to agree
+        // enough entropy that the policy does not have to settle on one of the two ways to agree
         const strategy = yield* Ppo.make(
           binary,
           { policy, entropy: 0.3, entropyEnd: 1, learningRate: 0.05, window: 100, batch: 20, replay: 0 },
@@ -119,7 +119,7 @@ describe("the recurrent policy", () => {
         )
         for (let i = 0; i < 60; i++) {
           const proposals = yield* strategy.ask(10)
-          // half of all networks whatever either choice is alone
+          // half of all networks, whatever each choice is by itself
           yield* strategy.tell(proposals.map(({ trial, value }) => Told.scored(trial, value[4] === value[5] ? 1 : 0)))
         }
         const after = Effect.fnUntraced(function* (token: number) {

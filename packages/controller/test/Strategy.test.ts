@@ -26,7 +26,7 @@ import * as fc from "fast-check"
 import { conditional, digits, light, rejecting, repetitive } from "./support/domains.ts"
 import { drain, every, provided, seeded } from "./support/strategies.ts"
 
-/** A reward that any network has: how large its tokens are, and how alike those next to one another. */
+/** A reward that is defined for any network: how large its tokens are, and how similar adjacent ones are. */
 const reward = ({ tokens }: Strategy.Proposal<unknown>) =>
   tokens.reduce((sum, token, i) => sum + token * (1 + (i % 3)) - Math.abs(token - (tokens[i - 1] ?? 0)), 0)
 
@@ -35,7 +35,7 @@ const tellAll = <A>(strategy: Strategy.Strategy<A>, proposals: ReadonlyArray<Str
 
 const keys = (proposals: ReadonlyArray<Strategy.Proposal<unknown>>) => proposals.map(({ tokens }) => tokens.join())
 
-/** Plays some rounds of ask and tell and gives what was proposed. */
+/** Plays some rounds of ask and tell, and returns the proposals. */
 const rounds = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, count: number, batch = 4) {
   const out: Array<string> = []
   for (let i = 0; i < count; i++) {
@@ -46,7 +46,7 @@ const rounds = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, c
   return out
 })
 
-/** Asks and tells until there is no more, which has to be after `distinct` different networks. */
+/** Asks and tells until the space is exhausted, which has to be after `distinct` different networks. */
 const exhaust = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, distinct: Space.Count) {
   const hashes: Array<string> = []
   let end: StrategyError.StrategyError | undefined
@@ -63,7 +63,7 @@ const exhaust = Effect.fnUntraced(function* <A>(strategy: Strategy.Strategy<A>, 
   assert.strictEqual(new Set(hashes).size, hashes.length)
 })
 
-/** For strategies without a policy: whatever asks it for something fails. */
+/** For strategies without a policy: every request to this engine fails. */
 const noRuntime = Layer.mock(Runtime, { name: "none" })
 
 const named = (name: string) =>
@@ -71,7 +71,7 @@ const named = (name: string) =>
 
 const failure = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.flip(effect)
 
-/** Ten numbers, by what they are multiplied by. */
+/** Ten numbers, each multiplied by a factor. */
 const meaning = (factor: number) =>
   Result.getOrThrow(
     Space.make(
@@ -127,7 +127,7 @@ describe.each(every)("%s", (_, make) => {
         Constrained.make(
           digits,
           [Constraint.bound("depth", (ds) => (ds[0] === 1 ? Number.NaN : 0), { max: 3 })],
-          // nothing is looked at before it is proposed
+          // without enumeration, costs are not evaluated in advance
           { enumerate: 0 }
         )
       )

@@ -97,7 +97,7 @@ describe("a table", () => {
     } as const satisfies Table.Json
     const found = Result.getOrThrow(Table.fromJson(sample))
     assert.deepStrictEqual([found.size, found.optimum, found.search([0, 4]), found.report([2, 2])], [3, 9, 50, 9])
-    // A quarter of the widths from the first, three from the second, one and a quarter from the third.
+    // The distances are a quarter from the first, three from the second, and one and a quarter from the third.
     const weights = [1 / 0.25, 1 / 0.75, 1 / 1.25]
     const mean = (weights[0] * 10 + weights[1] * 50 + weights[2] * 90) / (weights[0] + weights[1] + weights[2])
     assert.closeTo(found.search([0, 1]), mean, 1e-12)
@@ -105,7 +105,7 @@ describe("a table", () => {
     assert.closeTo(first ?? 0, (50 + 90 / 1.5) / (1 + 1 / 1.5), 1e-12)
     assert.include(problem({ ...sample, rows: [] }), "it has no row")
     assert.include(problem({ ...sample, rows: [sample.rows[0], sample.rows[0]] }), "gives the network [0, 0] again")
-    // No sample is too small a part of its space.
+    // A sample may be any small part of its space.
     const wide = { ...sample.choices[0], options: Array.from({ length: 1000 }, (_, i) => i) }
     const huge = { ...sample, choices: [wide, wide, wide, wide], rows: [[[1, 2, 3, 4], 1, 1]] }
     assert.strictEqual(Result.getOrThrow(Table.fromJson(huge)).search([9, 9, 9, 9]), 1)

@@ -15,7 +15,7 @@ const bundled = async (entry: string) => {
     write: false,
     logLevel: "silent"
   })
-  // what is in the bundle, not what was looked at on the way
+  // the files in the bundle, not all files that the bundler read
   const inputs = Object.values(metafile.outputs).flatMap((output) => Object.keys(output.inputs))
   return { text: outputFiles[0]?.text ?? "", warnings, inputs }
 }

@@ -1,10 +1,10 @@
-/** The proposals on spaces whose choices are listed are those of the version before there were numbers. */
+/** On spaces whose choices are listed, the proposals are the same as in the version before there were numbers. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { domains, played, strategies } from "./support/played.ts"
 import { provided } from "./support/strategies.ts"
 
-/** Hashes of the first 90 proposals, found by the version that had no continuous choices; those of bananas by the one that it came with. */
+/** Hashes of the first 90 proposals, from the version that had no continuous choices; those of bananas are from the version that introduced it. */
 const golden: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   mixed: {
     random: "aca321a65330b140",
@@ -52,7 +52,7 @@ const golden: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   }
 }
 
-/** The same of the first 1,500, which are more than any strategy keeps in mind. */
+/** The same for the first 1,500, which are more than any strategy remembers. */
 const later: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   row: { tpe: "bf8530a016504ff8", "local-search": "9be88033473ff279", evolution: "73637755fd746203" },
   chained: { tpe: "772a2bb112090034", "local-search": "4129dde5f88272e7", evolution: "7335c18322a3f87f" }

@@ -1,4 +1,4 @@
-/** Strategies on spaces with real numbers, and with whole ones of very many. */
+/** Strategies on spaces with real numbers, and with integers that have very many values. */
 import { assert, describe, it } from "@effect/vitest"
 import { Grid, Ppo, Strategies, type Strategy, Told } from "@uninet/controller"
 import { Choice, Constrained, Prng, Site, Space } from "@uninet/search-space"
@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import { narrow, numeric } from "./support/domains.ts"
 import { every, provided, seeded } from "./support/strategies.ts"
 
-/** Branin's function, at least 0.397887. */
+/** Branin's function, whose minimum is 0.397887. */
 const branin = ([x, y]: readonly [number, number]) =>
   (y - (5.1 / (4 * Math.PI ** 2)) * x * x + (5 / Math.PI) * x - 6) ** 2 +
   10 * (1 - 1 / (8 * Math.PI)) * Math.cos(x) +
@@ -152,7 +152,7 @@ describe("a policy", () => {
           for (const chance of probabilities) assert.approximately(chance, 1 / probabilities.length, 1e-5)
         }
       }
-      // every proposal has what its own number asks for
+      // every proposal has the choice that its own number requires
       for (const { value } of yield* strategy.ask(30)) assert.strictEqual("few" in value, [0, 1, 7].includes(value.n))
     }).pipe(provided)
   )

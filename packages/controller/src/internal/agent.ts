@@ -1,4 +1,4 @@
-/** What PPO and REINFORCE share: a policy that is sampled from, and improved after every batch of results. */
+/** The part that PPO and REINFORCE share: a policy that is sampled, and updated after every batch of results. */
 import { type Prng, Site, Space } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
@@ -21,7 +21,7 @@ export interface Settings extends Omit<Policy.Settings, "rows" | "most"> {
   readonly window: number
 }
 
-/** A sequence and what it was worth. */
+/** A sequence and its reward. */
 interface Episode {
   readonly sampled: Policy.Sampled
   readonly reward: number
@@ -103,9 +103,9 @@ export const make = Effect.fnUntraced(function* <A>(
         prng.split("policy")
       )
 
-      /** Sampled under the present policy, not proposed yet. */
+      /** Sampled from the current policy, not proposed yet. */
       let queue: Array<Policy.Sampled> = []
-      /** Sequences of the proposals that have no result yet, by the point's key. */
+      /** The sequences of pending proposals, by the point's key. */
       let proposed = new Map<string, Policy.Sampled>()
       let collected: Array<Episode> = []
       /** The best results of earlier batches, best first. */
@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function* <A>(
       /** The point of a sequence. */
       const pointOf = ({ actions }: Policy.Sampled) => points.repaired(actions.slice())
 
-      /** Sequences that lead to new points: drawn from the policy, and where too few of those are new, mutations of what was drawn. */
+      /** Adds sequences that lead to new points: draws from the policy and, if too few of them are new, mutations of the draws. */
       const refill = Effect.fnUntraced(function* () {
         const drawn = yield* policy.sample(bench.prng())
         const parents = drawn.map((sampled) => ({ sampled, point: pointOf(sampled) }))
@@ -162,14 +162,14 @@ export const make = Effect.fnUntraced(function* <A>(
         }))
         for (let epoch = 0; epoch < epochs; epoch++) {
           const now = yield* policy.update(experiences, { learningRate, entropy: weight })
-          // what something else proposed counts as drawn from the policy as it was before this update
+          // sequences that the policy did not propose count as drawn from the policy as it was before this update
           if (epoch === 0)
             experiences = experiences.map(({ advantage, sampled }, i) => ({
               advantage,
               sampled: { ...sampled, logProbability: sampled.logProbability ?? now[i] }
             }))
         }
-        // and so do those that take part again
+        // and so do replayed ones
         elite = episodes
           .map(({ reward, sampled }) => ({ reward, sampled: { ...sampled, logProbability: undefined } }))
           .sort((a, b) => b.reward - a.reward)
@@ -192,7 +192,7 @@ export const make = Effect.fnUntraced(function* <A>(
           }),
         observe: ({ point, reward }) =>
           Effect.suspend(() => {
-            // What somebody else proposed counts as drawn from the policy as it is.
+            // Points that the policy did not propose count as drawn from the current policy.
             const sampled = proposed.get(point.key) ?? policy.foreign(point.vector)
             proposed.delete(point.key)
             collected.push({ sampled, reward })

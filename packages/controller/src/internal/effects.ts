@@ -1,21 +1,21 @@
 /**
- * What lessons say of points: an additive model of each, an effect for every option of every choice, fitted to the normal scores of the ranks. It is crude on purpose: main effects are what one task
- * has in common with another, and every choice can be believed or not for itself.
+ * What lessons say about points. Each lesson gives an additive model, with an effect for every option of every choice, fitted to the normal scores of the ranks. The model is deliberately crude: main effects are what
+ * tasks have in common, and each choice can be trusted or not independently of the others.
  */
 import { Site } from "@uninet/search-space"
 import type { Lesson } from "../Lesson.ts"
 import * as Normal from "./normal.ts"
 
-/** Cells of a number's range, which have an effect each. */
+/** The number of cells into which a number's range is divided; each has an effect. */
 const cells = 8
-/** Results that an option's effect is shrunk by. */
+/** An option's effect is shrunk as if by this many results with no effect. */
 const shrinkage = 2
 const sweeps = 30
 
 export interface Effects {
-  /** What each lesson says of each choice of a point, one lesson after the other; 0 where it says nothing. */
+  /** The effect of each choice of a point by each lesson, one lesson after the other; 0 if a lesson says nothing about a choice. */
   readonly of: (vector: ArrayLike<number>) => Float64Array
-  /** Their sum: how good the lessons together think a point is, in standard deviations. */
+  /** Their sum: how good a point is according to all lessons together, in standard deviations. */
   readonly total: (vector: ArrayLike<number>) => number
 }
 
@@ -37,7 +37,7 @@ export const make = (sites: ReadonlyArray<Site.Site>, lessons: ReadonlyArray<Les
   return { of, total: (vector) => of(vector).reduce((sum, each) => sum + each, 0) }
 }
 
-/** The effect of every cell of every site, by backfitting. */
+/** The effect of each cell of each site, by backfitting. */
 const fitted = (sites: ReadonlyArray<Site.Site>, { results }: Lesson): ReadonlyArray<Float64Array> => {
   const residuals = Normal.scores(results.map(({ reward }) => reward ?? -Infinity))
   const placed = sites.map((site, i) =>
@@ -63,7 +63,7 @@ const fitted = (sites: ReadonlyArray<Site.Site>, { results }: Lesson): ReadonlyA
       effects.set(next)
     }
   }
-  // What all options have in common says nothing of any.
+  // The mean over all options says nothing about any one of them.
   for (const effects of table) {
     const mean = effects.reduce((sum, each) => sum + each, 0) / Math.max(1, effects.length)
     for (const [cell, effect] of effects.entries()) effects[cell] = effect - mean

@@ -1,16 +1,16 @@
 /**
- * What a policy chooses between: a site's options; where there are too many of them the site's slots, and then some option of the slot with equal chances.
+ * What a policy chooses from: a site's options or, if there are too many, the site's slots; an option of the chosen slot is then drawn uniformly.
  */
 import { Site } from "@uninet/search-space"
 
-/** A site as a policy sees it: `count` is of the options or slots, and its conditions are in the same numbers. */
+/** A site as a policy sees it: `count` counts options or slots, and the conditions refer to the same numbering. */
 export type PolicySite = Pick<Site.Site, "index" | "count" | "conditions">
 
 export const policySites = (sites: ReadonlyArray<Site.Site>): ReadonlyArray<PolicySite> =>
   sites.map(({ conditions, count, index, slots }) => ({
     index,
     count: slots?.length ?? count,
-    // no condition tells the options of a slot apart
+    // no condition distinguishes between the options of a slot
     conditions: conditions.map(({ options, site }) => {
       const starts = sites[site]?.slots
       return {
@@ -31,13 +31,13 @@ const rangeOf = ({ count, slots }: Site.Site, entry: number): readonly [from: nu
   return [from, slots === undefined ? 1 : (slots[entry + 1] ?? count) - from]
 }
 
-/** A token of an option number or slot; `spread`, from 0 to 1, says which one of a slot. */
+/** The token of an option number, or a token of a slot; `spread`, from 0 to 1, selects which one of a slot. */
 export const tokenOf = (site: Site.Site, entry: number, spread: number): number => {
   const [from, length] = rangeOf(site, entry)
   return from + Math.floor(spread * length)
 }
 
-/** The `spread` that gives a token. */
+/** The `spread` that selects a token. */
 export const spreadOf = (site: Site.Site, token: number): number => {
   const [from, length] = rangeOf(site, entryOf(site, token))
   return (token - from + 0.5) / length

@@ -1,8 +1,8 @@
-/** A binary heap: the first of its items by some order, in logarithmic time. */
+/** A binary heap: gives the first of its items by an order; adding and removing take logarithmic time. */
 export interface Heap<A> {
   readonly first: () => A | undefined
   readonly push: (item: A) => void
-  /** Removes the first. */
+  /** Removes the first item. */
   readonly drop: () => void
 }
 

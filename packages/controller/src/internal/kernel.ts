@@ -1,25 +1,25 @@
 /**
- * The Gaussian process's kernel against many points at once: exp(−d / ℓ), d the share of the choices in which two points differ, times a Matérn kernel (ν = 5/2) for
- * every number (a continuous choice, or a whole one of very many), of the distance on the unit interval over a scale of its own. It is a product over the sites, so that a
- * point's row follows from that of a point near it by the sites in which the two differ.
+ * The Gaussian process's kernel against many points at once: exp(−d / ℓ), where d is the share of the choices in which two points differ, times a Matérn kernel (ν = 5/2) for
+ * every number (a continuous choice, or an integer with very many values) of the distance on the unit interval divided by the number's own scale. The kernel is a product over the sites, so a
+ * point's row can be computed from the row of a nearby point, using only the sites in which the two differ.
  */
 import { Elementary, Site } from "@uninet/search-space"
 import type { Point } from "./points.ts"
 
 type Sites = ReadonlyArray<Site.Site>
 
-/** What the kernel is made with. */
+/** The kernel's hyperparameters. */
 export interface Shape {
   /** ℓ, as a share of all choices. */
   readonly length: number
-  /** For every number its scale, as a share of its range, by site; what stands at other sites is not looked at. */
+  /** The scale of each number, as a share of its range, by site; entries at other sites are ignored. */
   readonly scales: ReadonlyArray<number>
 }
 
-/** The token of a site in a vector. */
+/** A site's token in a vector. */
 export const tokenOf = ({ index }: Site.Site, vector: Int32Array): number => vector[index] ?? Site.absent
 
-/** How much one listed site adds to the distance where a token is not the other's: 1, or by how far they are apart in ordered choices (our choice). */
+/** How much one listed site adds to the distance if the tokens differ: 1, or for ordered choices a value that grows with how far apart they are (our choice). */
 export const apart = ({ count, kind }: Site.Site, x: number, y: number): number =>
   x === y
     ? 0
@@ -27,10 +27,10 @@ export const apart = ({ count, kind }: Site.Site, x: number, y: number): number 
       ? 1
       : 0.5 + (0.5 * Math.abs(x - y)) / (count - 1)
 
-/** How much one number adds to the distance: 1 where only one of two points has it. What it is is the other factor's. */
+/** How much one number adds to the distance: 1 if only one of the two points has it, otherwise 0. Its value enters through the other factor, `ofNumber`. */
 const missing = (x: number, y: number): number => ((x === Site.absent) === (y === Site.absent) ? 0 : 1)
 
-/** The share of the choices in which two vectors differ, numbers apart. */
+/** The share of the choices in which two vectors differ, leaving out the values of numbers. */
 export const distance = (sites: Sites, a: Int32Array, b: Int32Array): number => {
   let sum = 0
   for (const site of sites) {
@@ -41,32 +41,32 @@ export const distance = (sites: Sites, a: Int32Array, b: Int32Array): number => 
   return sum / sites.length
 }
 
-/** The kernel of one number: 1 for the same one, falling with the distance over its scale. */
+/** The kernel of one number: 1 for equal values, falling with their distance divided by the scale. */
 export const ofNumber = (site: Site.Site, scale: number, x: number, y: number): number => {
   if (x === y || x === Site.absent || y === Site.absent) return 1
   const r = (Math.sqrt(5) * Math.abs(x - y)) / ((site.count - 1) * scale)
   return (1 + r + (r * r) / 3) * Elementary.exp(-r)
 }
 
-/** What one site gives two tokens, `share` being 1 / (ℓ times the number of sites). */
+/** One site's factor of the kernel for two tokens; `share` is 1 / (ℓ times the number of sites). */
 export const ofSite = (site: Site.Site, share: number, scale: number, x: number, y: number): number =>
   Site.isNumeric(site)
     ? Elementary.exp(-share * missing(x, y)) * ofNumber(site, scale, x, y)
     : Elementary.exp(-share * apart(site, x, y))
 
-/** The points that rows are worked out against, site by site. */
+/** The points that rows are computed against, site by site. */
 export interface Stack {
   readonly size: () => number
   readonly push: (point: Point) => void
-  /** Forgets all points from `size` on. */
+  /** Drops all points from `size` on. */
   readonly shrink: (size: number) => void
-  /** The kernel of a point with every point here. */
+  /** The kernel of a point with every point of the stack. */
   readonly row: (point: Point, shape: Shape) => Float64Array
-  /** The same, given the row of a point near it. */
+  /** The same, computed from the row of a nearby point. */
   readonly rowNear: (point: Point, shape: Shape, near: Point, nearRow: Float64Array) => Float64Array
 }
 
-/** A site's tokens, of all points. */
+/** The tokens of all points at one site. */
 interface Column {
   readonly site: Site.Site
   readonly tokens: Array<number>
@@ -76,7 +76,7 @@ export const make = (sites: Sites): Stack => {
   const columns = sites.map((site): Column => ({ site, tokens: [] }))
   let n = 0
 
-  /** Multiplies a row by what a site gives where its token is `x`, over what it gives where it is `former`. */
+  /** Multiplies a row by a site's factor for the token `x`, divided by its factor for the token `former`. */
   const multiply = (
     row: Float64Array,
     { site, tokens }: Column,
@@ -100,7 +100,7 @@ export const make = (sites: Sites): Stack => {
       for (let j = 0; j < n; j++) row[j] = (row[j] ?? Number.NaN) * factor(tokens[j] ?? Site.absent)
       return
     }
-    // from the absent token on
+    // starting with the absent token
     const factors = Float64Array.from({ length: site.count + 1 }, (_, y) => factor(y + Site.absent))
     for (let j = 0; j < n; j++)
       row[j] = (row[j] ?? Number.NaN) * (factors[(tokens[j] ?? Site.absent) - Site.absent] ?? Number.NaN)

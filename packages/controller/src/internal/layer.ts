@@ -1,4 +1,4 @@
-/** A strategy's `make` as a layer of the service. */
+/** Wraps a strategy's `make` in a layer of the service. */
 import type { Prng } from "@uninet/search-space"
 import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

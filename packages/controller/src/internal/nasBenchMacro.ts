@@ -1,5 +1,5 @@
 /**
- * NAS-Bench-Macro as its authors publish it (Su et al., CVPR 2021; `nas-bench-macro_cifar10.json` of github.com/xiusu/NAS-Bench-Macro): networks of eight layers by the digits of
+ * NAS-Bench-Macro as its authors publish it (Su et al., CVPR 2021; `nas-bench-macro_cifar10.json` of github.com/xiusu/NAS-Bench-Macro): networks of eight layers, written as the digits of
  * their blocks, with the test accuracies of three trainings.
  */
 import * as Option from "effect/Option"
@@ -20,7 +20,7 @@ const Published = Schema.Record(
 )
 const decode = Schema.decodeUnknownOption(Published)
 
-/** The published file as a table: a search is told the accuracy of one training, and its result is judged by the mean of all. Nothing where it is another file. */
+/** The published file as a table: a search is told the accuracy of one training, and its result is judged by the mean of all. `None` if it is a different file. */
 export const tableOf = (json: unknown): Option.Option<Json> =>
   Option.flatMap(decode(json), (published) => {
     const rows = Object.entries(published)

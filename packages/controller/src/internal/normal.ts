@@ -1,4 +1,4 @@
-/** The normal distribution, and scores of ranks. */
+/** The normal distribution, and normal scores of ranks. */
 import { Elementary } from "@uninet/search-space"
 
 /** Φ(x), by a rational approximation of the error function (Abramowitz & Stegun 7.1.26, error below 1.5·10⁻⁷). */
@@ -12,13 +12,13 @@ export const cdf = (x: number): number => {
 
 export const density = (x: number): number => Elementary.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI)
 
-/** Expected improvement over `best` of a normal result. */
+/** The expected improvement over `best` of a normally distributed result. */
 export const improvement = (mean: number, deviation: number, best: number): number => {
   const z = (mean - best) / deviation
   return deviation * (z * cdf(z) + density(z))
 }
 
-/** a(r) / (b(r)·r + 1) for polynomials by their coefficients, highest first. */
+/** a(r) / (b(r)·r + 1) for polynomials given by their coefficients, highest degree first. */
 const rational = (r: number, a: ReadonlyArray<number>, b: ReadonlyArray<number>) => {
   let n = 0
   let d = 0
@@ -49,12 +49,12 @@ const tailTop = [
 const tailBottom = [7.784695709041462e-3, 3.224671290700398e-1, 2.445134137142996, 3.754408661907416]
 
 /**
- * Normal scores: the value of rank r of n becomes Φ⁻¹((r − ½) / n), r = 1 for the smallest; ties share their mean rank. Makes a method
- * indifferent to the rewards' scale and outliers.
+ * Normal scores: the value of rank r of n becomes Φ⁻¹((r − ½) / n), with r = 1 for the smallest; ties share their mean rank. They make a method
+ * insensitive to the scale of the rewards and to outliers.
  */
 export const scores = (values: ArrayLike<number>): Float64Array => {
   const n = values.length
-  /** Where every value stands among the sorted ones, from 0. */
+  /** The positions of each value among the sorted ones, from 0. */
   const places = new Map<number, { readonly first: number; last: number }>()
   for (const [i, value] of Float64Array.from(values).sort().entries()) {
     const known = places.get(value)

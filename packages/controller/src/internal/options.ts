@@ -1,7 +1,7 @@
 /** Checks of the options that strategies take. */
 import { InvalidOption } from "../StrategyError.ts"
 
-/** What an option may be: a test, and the same in words. */
+/** The values that an option may have, as a test and in words. */
 export interface Rule {
   readonly test: (n: number) => boolean
   readonly expected: string
@@ -21,13 +21,13 @@ export const naturalNumber: Rule = {
 export const positive: Rule = { test: (n) => Number.isFinite(n) && n > 0, expected: "a number above 0" }
 /** A number of 0 or more. */
 export const nonNegative: Rule = { test: (n) => Number.isFinite(n) && n >= 0, expected: "a number of 0 or more" }
-/** Above 0 and below 1. */
+/** A number above 0 and below 1. */
 export const share: Rule = { test: (n) => n > 0 && n < 1, expected: "a number between 0 and 1" }
-/** 0 to 1, both included. */
+/** A number from 0 to 1, both included. */
 export const chance: Rule = { test: (n) => n >= 0 && n <= 1, expected: "a number from 0 to 1" }
 
 /**
- * The first option that breaks its rule, as the error to fail with.
+ * Checks options against their rules. Returns the error for the first option that breaks its rule, or `undefined` if all are valid.
  *
  * @example
  * ```ts

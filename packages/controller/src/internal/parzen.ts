@@ -1,6 +1,6 @@
 /**
- * Densities on the unit interval by kernels on what was seen there (Parzen's estimator), as Bergstra et al. (2011) use them for numbers: normal kernels cut off at the
- * ends, each as wide as the farther of its two neighbours is away, and a uniform one.
+ * Kernel density estimates on the unit interval (Parzen's estimator), as Bergstra et al. (2011) use them for numbers: normal kernels truncated at the
+ * ends, each as wide as the distance to the farther of its two neighbours, plus a uniform one.
  */
 import { Elementary, type Prng } from "@uninet/search-space"
 import * as Normal from "./normal.ts"
@@ -10,13 +10,13 @@ export interface Density {
   readonly draw: (prng: Prng.Prng) => number
 }
 
-/** A place on the unit interval, and how many results are there. */
+/** A position on the unit interval, and the number of results there. */
 export interface Mass {
   readonly u: number
   readonly weight: number
 }
 
-/** Kernels are no narrower than this, however many results there are. */
+/** The minimum width of kernels, however many results there are. */
 const narrowest = 0.01
 
 const root2pi = Math.sqrt(2 * Math.PI)
@@ -45,7 +45,7 @@ export const make = (masses: ReadonlyArray<Mass>, prior: number): Density => {
       for (const { centre, precision, weight } of kernels) {
         rest -= weight
         if (rest >= 0) continue
-        // at least half of a kernel that is no wider than the interval lies in it, or nearly so: few draws are in vain
+        // at least half, or nearly half, of a kernel that is no wider than the interval lies inside it, so few draws are rejected
         for (let tries = 0; tries < 100; tries++) {
           const drawn = centre + prng.nextNormal() / precision
           if (drawn >= 0 && drawn <= 1) return drawn

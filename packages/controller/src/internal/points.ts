@@ -1,4 +1,4 @@
-/** The points of a domain as strategies handle them: vectors with a token for every site, canonical, and a key that tells points apart. */
+/** The points of a domain as strategies handle them: canonical vectors with a token for every site, and a key that identifies a point. */
 import { Constrained, type Prng, Site, Space, type SpaceError } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 import * as Result from "effect/Result"
@@ -6,54 +6,54 @@ import type { Domain } from "../Strategy.ts"
 
 /** A canonical point. */
 export interface Point {
-  /** One entry for every site, `Site.absent` where it does not exist. Not to be written to. */
+  /** One entry for every site, `Site.absent` if the site does not exist in this point. Read-only. */
   readonly vector: Int32Array
   readonly tokens: Space.Tokens
-  /** The same for the same point only. */
+  /** Two points have the same key only if they are the same point. */
   readonly key: string
 }
 
-/** What a strategy does with the points of its domain. */
+/** The operations that a strategy has on the points of its domain. */
 export interface Points<A> {
   readonly space: Space.Space<A>
-  /** The space within its constraints; without any where the domain is a space. */
+  /** The space with its constraints; with none if the domain is a plain space. */
   readonly constrained: Constrained.Constrained<A>
   readonly sites: ReadonlyArray<Site.Site>
-  /** Distinct values, feasible or not; rounded where there are more than 2⁵³, Infinity where a choice is continuous. */
+  /** The number of distinct values, feasible or not; rounded above 2⁵³, Infinity if a choice is continuous. */
   readonly distinct: number
-  /** Sites with something to choose in them. */
+  /** Sites with more than one option. */
   readonly open: ReadonlyArray<Site.Site>
-  /** A feasible point, all with equal chances. */
+  /** A random feasible point; all are equally likely. */
   readonly draw: (prng: Prng.Prng) => Result.Result<Point, Constrained.Infeasible | Constrained.CostFailed>
-  /** The point of valid tokens. */
+  /** The point with the given tokens, if they are valid. */
   readonly of: (tokens: Space.Tokens) => Result.Result<Point, SpaceError.InvalidTokens>
-  /** The point nearest to arbitrary entries: sites that do not exist are cleared, missing tokens are the seed's. Writes to `vector`. */
+  /** Repairs arbitrary entries to a valid point: sites that do not exist are cleared, missing tokens become the seed's. Writes to `vector`. */
   readonly repaired: (vector: Int32Array) => Point
   readonly value: (point: Point) => A
   /** Whether it meets the constraints. */
   readonly feasible: (point: Point) => boolean
-  /** The number of a point among all, 0 … distinct − 1, and back. Only where `distinct` is finite. */
+  /** The index of a point, 0 … distinct − 1; `at` is the inverse. Only if `distinct` is finite. */
   readonly index: (point: Point) => number
   readonly at: (index: number) => Point
-  /** A point that differs from this one in one choice (`Site.another`); the same one where the change makes no difference. */
+  /** A point that differs from this one in one choice (`Site.another`); the same point if the change makes no difference. */
   readonly mutated: (parent: Point, prng: Prng.Prng) => Point
-  /** All points that one changed choice leads to, each once; of a choice with too many options for that, those of `Site.nearby`. */
+  /** All points that differ in one choice, each once; for a choice with too many options, only those of `Site.nearby`. */
   readonly neighbours: (centre: Point) => ReadonlyArray<Point>
-  /** Uniform crossover: every choice from one parent or the other with equal chances. */
+  /** Uniform crossover: each choice comes from one parent or the other with equal probability. */
   readonly crossed: (mother: Point, father: Point, prng: Prng.Prng) => Point
 }
 
 const isConstrained = <A>(domain: Domain<A>): domain is Constrained.Constrained<A> => "constraints" in domain
 
 export const make = <A>(domain: Domain<A>): Points<A> => {
-  // no constraints, nothing that could be infeasible
+  // without constraints nothing can be infeasible
   const constrained = isConstrained(domain) ? domain : Result.getOrThrow(Constrained.make(domain, []))
   const { space } = constrained
   const { sites } = space
   const unique = Space.isOneToOne(space)
 
   const point = (tokens: Space.Tokens): Point => new OfTokens(sites, tokens)
-  // what this module makes are tokens of this space, so these cannot fail
+  // all tokens made by this module belong to this space, so these cannot fail
   const canonical = (tokens: Space.Tokens) => (unique ? tokens : Result.getOrThrow(Space.canonical(tokens)(space)))
   const value = (p: Point): A => Result.getOrThrow(Space.decode(p.tokens)(space))
   const free = constrained.constraints.length === 0
@@ -87,7 +87,7 @@ export const make = <A>(domain: Domain<A>): Points<A> => {
   return points
 }
 
-/** A point whose vector is worked out when first read: random search never looks at one. */
+/** A point whose vector is computed when first read: random search never reads it. */
 class OfTokens implements Point {
   readonly tokens: Space.Tokens
   readonly key: string
@@ -103,7 +103,7 @@ class OfTokens implements Point {
   }
 }
 
-/** One character for every token, made at once; numbers only where a token is too large for that. */
+/** One character per token, made in a single call; decimal numbers if a token is too large or there are too many tokens. */
 const keyOf = (tokens: Space.Tokens): string => {
   for (const token of tokens) if (token >= 50_000) return `,${tokens.join()}`
   return tokens.length < 10_000 ? String.fromCharCode(...tokens) : `,${tokens.join()}`

@@ -1,4 +1,4 @@
-/** A policy with its variables on an engine: sampling, improving, inspecting, saving. */
+/** A policy with its variables on an engine: samples sequences, updates the policy, reads its probabilities, saves and loads it. */
 import type { Program } from "@uninet/graph"
 import { type Data, type Executable, Runtime } from "@uninet/engine"
 import { Constrained, Elementary, type Prng, Site } from "@uninet/search-space"
@@ -17,13 +17,13 @@ export type Settings = Pick<
   "policy" | "hidden" | "rows" | "most" | "clip" | "memory" | "context" | "decay"
 >
 
-/** A sequence of the policy's, as it was sampled. */
+/** A sequence, as it was sampled from the policy. */
 export interface Sampled {
-  /** For every site the token, or absent. Not canonical: what the policy did. */
+  /** The token for every site, or absent. Not canonical: these are the policy's own actions. */
   readonly actions: Int32Array
-  /** log π of the whole sequence when it was sampled; undefined where something else proposed it. */
+  /** log π of the whole sequence when it was sampled; `undefined` if the policy did not propose it. */
   readonly logProbability: number | undefined
-  /** For every site and option (or slot) 0, or −10⁹ where constraints bar it; undefined without constraints. */
+  /** For every site and option (or slot) 0, or −10⁹ if constraints bar it; `undefined` without constraints. */
   readonly mask: Float32Array | undefined
 }
 
@@ -36,11 +36,11 @@ export interface Experience {
 export interface Policy {
   /** Many sequences, sampled in one run. */
   readonly sample: (prng: Prng.Prng) => Effect.Effect<ReadonlyArray<Sampled>, PolicyFailed>
-  /** A sequence that something else proposed. */
+  /** Wraps a sequence that the policy did not propose. */
   readonly foreign: (actions: Int32Array) => Sampled
-  /** How likely every option (or slot) of every site is along a sequence. */
+  /** The probability of every option (or slot) of every site along a sequence. */
   readonly probabilities: (actions: Int32Array) => Effect.Effect<(site: number) => ReadonlyArray<number>, PolicyFailed>
-  /** One step of AdamW on up to `most` sequences; gives their log-probabilities before the step. */
+  /** One AdamW step on up to `most` sequences; returns their log-probabilities before the step. */
   readonly update: (
     experiences: ReadonlyArray<Experience>,
     settings: { readonly learningRate: number; readonly entropy: number }
@@ -51,17 +51,17 @@ export interface Policy {
 
 const State = Schema.Struct({ step: Schema.Int, variables: Schema.Record(Schema.String, Schema.String) })
 
-/** Noise beside which everything a policy thinks is small. */
+/** Noise that is large compared with a policy's logits. */
 const forced = 1e6
 
-/** A space without a choice needs no programs. */
+/** A space without choices needs no programs. */
 const idle: Executable<"sample" | "update"> = {
   run: () => Effect.succeed({}),
   read: Effect.succeed(new Map()),
   write: () => Effect.void
 }
 
-/** A policy over a space with first values drawn from the generator. */
+/** A policy over a space, with initial values drawn from the generator. */
 export const make = Effect.fnUntraced(function* <A>(
   name: string,
   points: Points<A>,
@@ -114,13 +114,13 @@ export const make = Effect.fnUntraced(function* <A>(
   }
 
   /**
-   * Bars in `mask` what the constraints bar along some actions, as far as the actions are allowed themselves; whether that changed anything.
+   * Follows some actions as far as they are allowed, and bars in `mask` the options that the constraints bar on the way. Returns whether that changed anything.
    */
   const bar = (actions: Int32Array, mask: Float32Array): boolean => {
     let changed = false
     const prefix: Array<number> = []
     for (;;) {
-      // the prefix is of tokens that `next` allowed
+      // the prefix contains only tokens that `next` allowed
       const next = Result.getOrThrow(Constrained.next(prefix)(points.constrained))
       if (Option.isNone(next)) return changed
       const { mask: allowed, site } = next.value
@@ -137,8 +137,8 @@ export const make = Effect.fnUntraced(function* <A>(
   }
 
   /**
-   * Runs the sampling program until nothing is left to bar. Barring an option that was not drawn changes no draw, and one that was drawn is drawn anew
-   * with the same noise, sites before it unchanged: so every run settles at least one more site of every sequence.
+   * Runs the sampling program until nothing is left to bar. Barring an option that was not drawn changes no draw. If a drawn option is barred, its site is drawn again
+   * with the same noise, and the sites before it do not change, so every run settles at least one more site of every sequence.
    */
   const settled = Effect.fnUntraced(function* (gumbel: Float32Array, spread: Float64Array) {
     if (!constrained) return { out: yield* run("sample", { gumbel }), masks: undefined }

@@ -1,13 +1,13 @@
 /**
- * A policy over token sequences as graphs: one that samples a batch of whole sequences in a single run, and one that improves the policy.
+ * A policy over token sequences as graphs: one samples a batch of whole sequences in a single run, and one updates the policy.
  *
  * The recurrent state takes in one token after the other, and gives the logits of the next:
  *
  *   s₀ = 0,  sₜ = m·sₜ₋₁ + Eₜ₋₁[tokenₜ₋₁],  logitsₜ = c·Vₜ·tanh(sₜ) + 5bₜ
  *
- * The recurrence is linear: where the tokens are known, as in an update, the states of all sites are one product with the matrix of powers of m, and what is
- * not linear comes after it. V and b start at zero, so the first policy is uniform, and what V learns comes on top of what the independent choices b do. Sites
- * are padded to one number of options, so that all that does not wait for the token before is one op over all sites.
+ * The recurrence is linear: if the tokens are known, as in an update, the states of all sites are one product with the matrix of powers of m, and the
+ * nonlinearity comes after it. V and b start at zero, so the first policy is uniform, and what V learns is added to what the independent choices b learn. All
+ * sites are padded to the same number of options, so that everything that does not depend on the previous token is a single op over all sites.
  */
 import { gradient, Op, Program, type Shape, type Tensor } from "@uninet/graph"
 import { Elementary } from "@uninet/search-space"
@@ -19,31 +19,31 @@ export interface Settings {
   readonly policy: "recurrent" | "independent"
   /** Width of the recurrent state. */
   readonly hidden: number
-  /** Sequences of one sampling run. */
+  /** Sequences per sampling run. */
   readonly rows: number
-  /** Sequences of one update at most. */
+  /** The most sequences in one update. */
   readonly most: number
-  /** Half the width of the ratios' clip; `undefined` for the plain score-function gradient. */
+  /** The ratio is clipped to 1 ± this; `undefined` for the plain score-function gradient. */
   readonly clip: number | undefined
-  /** What is left of the state after one more token. */
+  /** The share of the state that is kept after each token. */
   readonly memory: number
-  /** What contexts add to the logits is scaled by this. */
+  /** The scale of what contexts add to the logits. */
   readonly context: number
-  /** Decoupled weight decay of the logits' parameters: they stay within about 1 / this. */
+  /** Decoupled weight decay of the logits' parameters, which keeps them within about 1 / this. */
   readonly decay: number
-  /** Whether options may be barred: inputs of their own. */
+  /** Whether options can be barred, which adds inputs to the programs. */
   readonly constrained: boolean
 }
 
-/** What a logit is lowered by where its option is not allowed. */
+/** How much the logit of an option is lowered if the option is not allowed. */
 export const never = 1e9
 
 const adam: Op.AdamW = { beta1: 0.9, beta2: 0.99, epsilon: 1e-6, weightDecay: 0 }
 
-/** AdamW moves every entry by about the learning rate. So one step moves what holds for all contexts (b) as far as what many entries of V do together for one. */
+/** AdamW moves every entry by about the learning rate. This factor lets one step move what holds in all contexts (b) as far as many entries of V together move one context. */
 const biasScale = 5
 
-/** A ratio above e to this counts no more: what was asked under a policy long gone may have become likelier by any factor. */
+/** Ratios are capped at e to this: a sequence proposed under a much older policy may have become likelier by any factor. */
 const farthest = 3
 
 type Variable = Tensor.Tensor<"variable">
@@ -53,10 +53,10 @@ const variable = (role: Op.Role) => (name: string, shape: Shape.Shape) =>
 const parameter = variable("parameter")
 const moment = variable("moment")
 
-/** Entry `t` of the first axis, which stays. */
+/** Entry `t` of the first axis, keeping that axis. */
 const at = (x: Tensor.Tensor, t: number) => Op.slice(x, 0, t, t + 1)
 
-/** One after the other along the first axis. */
+/** Concatenates along the first axis. */
 const joined = (xs: ReadonlyArray<Tensor.Tensor>): Tensor.Tensor => {
   const [first, ...rest] = xs
   return first === undefined ? Op.fill(0) : rest.length === 0 ? first : Op.concat([first, ...rest], 0)
@@ -67,7 +67,7 @@ interface Parameters {
   readonly bias: Variable
   /** `[sites, hidden, options]` */
   readonly output: Variable
-  /** `[sites, options, hidden]`: what a token says to the next step. */
+  /** `[sites, options, hidden]`: what a token adds to the next state. */
   readonly embedding: Variable
 }
 
@@ -77,7 +77,7 @@ const parametersOf = (sites: number, options: number, hidden: number): Parameter
   embedding: parameter("embedding", [sites, options, hidden])
 })
 
-/** −10⁹ at options beyond a site's own, `[sites, 1, options]`. */
+/** −10⁹ at padded options, which a site does not have, `[sites, 1, options]`. */
 const padding = (sites: ReadonlyArray<PolicySite>, options: number) =>
   Op.constant(
     Float32Array.from(
@@ -86,7 +86,7 @@ const padding = (sites: ReadonlyArray<PolicySite>, options: number) =>
     [sites.length, 1, options]
   )
 
-/** The states before every site, `[sites, rows, hidden]`, of what every token says, of the same shape. */
+/** The state before each site, `[sites, rows, hidden]`, computed from the embedding of each token, which has the same shape. */
 const statesOf = (said: Tensor.Tensor, memory: number): Tensor.Tensor => {
   const [sites = 0, rows = 0, hidden = 0] = said.shape
   const fading = Array.from({ length: sites }, (_, age) => Elementary.pow(memory, age))
@@ -112,7 +112,7 @@ const independent = (
 }
 
 /**
- * Sampling, one site after the other, since each sees the tokens before. An option is drawn as the largest of logit plus Gumbel noise.
+ * Samples one site after the other, since each depends on the tokens before it. The option with the largest sum of logit and Gumbel noise is drawn.
  *
  * Inputs: `gumbel` `[sites, rows, options]`, and `barred` of the same shape (0 or −10⁹) under constraints. Outputs: `tokens` `[sites, rows]` (also at sites
  * that do not exist), `logs` (log-probabilities) `[sites, rows, options]`, `logProbability` of the sequences `[rows]`.
@@ -141,7 +141,7 @@ const sampling = (sites: ReadonlyArray<PolicySite>, options: number, p: Paramete
     }
     const token = Op.argMax(scores)
     let choice: Tensor.Tensor = Op.oneHot(token, options)
-    // a site whose conditions do not hold chooses nothing, with probability 1
+    // a site whose conditions do not hold makes no choice, with probability 1
     for (const condition of site.conditions) {
       const holds = Float32Array.from({ length: options }, (_, option) => (condition.options.has(option) ? 1 : 0))
       choice = Op.mul(choice, Op.matmul(Arr.getUnsafe(chosen, condition.site), Op.constant(holds, [options, 1])))
@@ -158,7 +158,7 @@ const sampling = (sites: ReadonlyArray<PolicySite>, options: number, p: Paramete
  * One step of AdamW on the (clipped) objective with its entropy bonus.
  *
  * Inputs, with n = `most`: `taken` (one-hot, zeros where a site does not exist) and `barred` `[sites, n, options]`, `present` `[sites, n]`, `advantage`, `former`
- * (log-probability when sampled), `known` (1 where `former` is known, 0 where it is what it is now) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`. Output: `logProbability` `[n]` before the step.
+ * (log-probability when sampled), `known` (1 if `former` is known, 0 if the present log-probability stands in for it) and `weight` `[n]`; scalars `entropyWeight`, `learningRate`, `step`. Output: `logProbability` `[n]` before the step.
  */
 const improving = (sites: ReadonlyArray<PolicySite>, options: number, p: Parameters, settings: Settings) => {
   const { clip, constrained, context, decay, memory, most, policy } = settings
@@ -191,7 +191,7 @@ const improving = (sites: ReadonlyArray<PolicySite>, options: number, p: Paramet
     if (clip === undefined) return plain
     const ratio = Op.exp(Op.min(Op.mul(Op.sub(logProbability, former), known), Op.fill(farthest)))
     const clipped = Op.min(Op.max(ratio, Op.fill(1 - clip)), Op.fill(1 + clip))
-    // the ratio 1 of a sequence whose former probability is the present one has the plain gradient
+    // a sequence without a known former probability has the ratio 1, and so the plain gradient
     return Op.add(
       Op.min(Op.mul(ratio, advantage), Op.mul(clipped, advantage)),
       Op.mul(plain, Op.sub(Op.fill(1), known))
@@ -203,7 +203,7 @@ const improving = (sites: ReadonlyArray<PolicySite>, options: number, p: Paramet
   const gradients = gradient(loss, trained)
   const updates = trained.flatMap((of, i) => {
     const slope = gradients[i]
-    // a space with one site has no use for the recurrence
+    // a space with one site does not use the recurrence
     if (slope === undefined) return []
     const moment1 = moment(`${of.attributes.name}.moment1`, of.shape)
     const moment2 = moment(`${of.attributes.name}.moment2`, of.shape)
@@ -223,10 +223,10 @@ const improving = (sites: ReadonlyArray<PolicySite>, options: number, p: Paramet
   return Program.make({ outputs: { logProbability }, updates })
 }
 
-/** Standard deviations of the first values of the variables that do not start at zero. */
+/** Standard deviations of the initial values of the variables that do not start at zero. */
 export const deviations: ReadonlyArray<readonly [name: string, deviation: number]> = [["embedding", 1]]
 
-/** Both programs of a space with at least one site. */
+/** Makes both programs, for a space with at least one site. */
 export const make = (
   sites: ReadonlyArray<PolicySite>,
   settings: Settings

@@ -1,62 +1,62 @@
 /**
- * A Gaussian process over the choices that learns how much each of them matters: the kernel is exp(−Σ wᵢ·dᵢ), dᵢ being how far two points are apart in choice i,
- * and the weights w and the noise are those under which the targets are likeliest, weights being held to a common one by a prior (maximum a posteriori). The process's variance is the likeliest
- * in closed form. Numbers of a point that are known beside its choices (costs) are further dimensions, in which d is the square of the difference, and have a straight line each besides: a reward that falls with a
- * cost goes on falling with it where nothing has been tried yet.
+ * A Gaussian process over the choices that learns how much each of them matters. The kernel is exp(−Σ wᵢ·dᵢ), where dᵢ is the distance of two points in choice i.
+ * The weights w and the noise are maximum a posteriori estimates, with a prior that pulls the weights towards a common one. The process's variance has its maximum-likelihood value,
+ * in closed form. Other known numbers of a point (its costs) are further dimensions, in which d is the squared difference. Each of them also has a linear term: a reward that falls with a
+ * cost keeps falling with it where nothing has been tried yet.
  */
 import { Cholesky, Elementary, Site } from "@uninet/search-space"
 import * as Arr from "effect/Array"
 import { dot } from "./dot.ts"
 import * as Kernel from "./kernel.ts"
 
-/** A point as the process sees it: a token for every site, and what is known beside. */
+/** A point as the process sees it: a token for every site, and other known numbers (`extra`). */
 export interface Row {
   readonly vector: Int32Array
   readonly extra: ReadonlyArray<number>
 }
 
-/** What the process is made with. */
+/** The process's hyperparameters. */
 export interface Fit {
-  /** For every site, and every number beside. */
+  /** One for every site, and then one for every extra number. */
   readonly weights: Float64Array
-  /** The variance of a result around what the network is worth, as a share of the process's own. */
+  /** The variance of a result around the network's true value, as a share of the process's own variance. */
   readonly noise: number
-  /** The variance of the lines' slopes, by standard deviations of their numbers, as a share of the process's own. */
+  /** The variance of the linear terms' slopes (for standardised numbers), as a share of the process's own variance. */
   readonly slope: number
 }
 
-/** Of a network: what it is expected to be worth, and the deviation of that; the noise of a measurement comes on top. */
+/** A network's expected value and its standard deviation, without the noise of a measurement. */
 export interface Belief {
   readonly mean: number
   readonly deviation: number
 }
 
 export interface Surrogate {
-  /** What each is expected to be worth. */
+  /** The expected value of each row. */
   readonly expect: (rows: ReadonlyArray<Row>) => ReadonlyArray<number>
   readonly believe: (rows: ReadonlyArray<Row>) => ReadonlyArray<Belief>
-  /** The place of the row that is worth most by a function of its mean and deviation that only rises or only falls with the deviation; −1 where there is no row. */
+  /** The position of the row that maximises `worth`, a function of mean and deviation that is monotonic in the deviation; −1 if there are no rows. */
   readonly most: (rows: ReadonlyArray<Row>, worth: (mean: number, deviation: number) => number) => number
 }
 
 const noises = [0.001, 0.01, 0.03, 0.1, 0.3, 1]
 const steps = [0.25, 0.5, 2, 4]
 const slopes = [0, 0.25, 1, 4]
-/** The deviation of a weight's logarithm from the common one, beforehand. */
+/** The prior standard deviation of a weight's logarithm around that of the common weight. */
 const spread = 1
-/** The common weight, as ℓ of exp(−d / ℓ), d the share of the choices that differ. */
+/** The common weight, given as the ℓ of exp(−d / ℓ), where d is the share of the choices that differ. */
 const length = 0.35
 const leastDeviation = 1e-6
-/** Deviations that are worked out at once. */
+/** The number of deviations that are computed at once. */
 const together = 16
-/** Rows that the weights are looked for with. */
+/** The number of rows that the weights are fitted to. */
 const fitted = 100
 
 const square = (x: number) => x * x
 
-/** A choice, or a number beside: what a point has there, and how far two of those are apart. */
+/** A choice or an extra number: its value at a point (`of`), and the distance between two values (`apart`). */
 interface Dimension {
-  /** The choice's site, where it is one. */
+  /** The choice's site, if it is a choice. */
   readonly site: Site.Site | undefined
   readonly of: (row: Row) => number
   readonly apart: (x: number, y: number) => number
@@ -75,7 +75,7 @@ const dimensionsOf = (sites: ReadonlyArray<Site.Site>, extra: number): ReadonlyA
   }))
 ]
 
-/** Of every item with those before it. */
+/** A function of each item with each of those before it. */
 const pairs = <A>(items: ReadonlyArray<A>, of: (a: A, b: A) => number): Float64Array => {
   const out = new Float64Array((items.length * (items.length - 1)) / 2)
   let pair = 0
@@ -83,19 +83,19 @@ const pairs = <A>(items: ReadonlyArray<A>, of: (a: A, b: A) => number): Float64A
   return out
 }
 
-/** `column` taken `times`, and added. */
+/** `sum` plus `times` · `column`. */
 const plus = (sum: Float64Array, column: Float64Array, times: number): Float64Array => {
   const out = new Float64Array(sum.length)
   for (let k = 0; k < out.length; k++) out[k] = (sum[k] ?? Number.NaN) + times * (column[k] ?? Number.NaN)
   return out
 }
 
-/** Multiplies numbers by those that stand at some places of a table. */
+/** Multiplies each number by the table's entry at its place. */
 const multiply = (out: Float64Array, table: Float64Array, places: Int32Array) => {
   for (let i = 0; i < out.length; i++) out[i] = (out[i] ?? Number.NaN) * (table[places[i] ?? 0] ?? Number.NaN)
 }
 
-/** What is known of a row beside its choices, by means and standard deviations of some rows. */
+/** Standardises a row's extra numbers by their means and standard deviations over some rows. */
 const standard = (rows: ReadonlyArray<Row>): ((row: Row) => ReadonlyArray<number>) => {
   const n = Math.max(rows.length, 1)
   const moments = (rows[0]?.extra ?? []).map((_, i) => {
@@ -107,14 +107,14 @@ const standard = (rows: ReadonlyArray<Row>): ((row: Row) => ReadonlyArray<number
   return ({ extra }) => moments.map(({ deviation, mean }, i) => ((extra[i] ?? Number.NaN) - mean) / deviation)
 }
 
-/** What the process is made with at first. */
+/** The initial hyperparameters. */
 export const begin = (sites: ReadonlyArray<Site.Site>, extra: number): Fit => ({
   weights: new Float64Array(sites.length + extra).fill(1 / (length * sites.length)),
   noise: 0.03,
   slope: extra === 0 ? 0 : 1
 })
 
-/** The likeliest fit near another one. */
+/** The fit of the highest posterior near another fit. */
 export const fit = (
   sites: ReadonlyArray<Site.Site>,
   rows: ReadonlyArray<Row>,
@@ -181,7 +181,7 @@ export const fit = (
   return { weights, noise, slope }
 }
 
-/** The process that knows the targets of some rows. */
+/** The process conditioned on the targets of some rows. */
 export const make = (
   sites: ReadonlyArray<Site.Site>,
   rows: ReadonlyArray<Row>,
@@ -192,12 +192,12 @@ export const make = (
   const { noise, slope, weights } = how
   const lineOf = standard(rows)
   const lines = rows.map(lineOf)
-  /** A row's variance before anything is known, as a share of the process's. */
+  /** A row's prior variance, as a share of the process's own variance. */
   const priorOf = (row: Row) => {
     const line = lineOf(row)
     return 1 + slope * dot(line, line)
   }
-  /** Multiplies a row of the kernel by what one dimension gives a point and each of `rows`. */
+  /** Each multiplies a row of the kernel by one dimension's factors between a point and each of `rows`. */
   const factors = Arr.zipWith(
     dimensionsOf(sites, weights.length - sites.length),
     weights,
@@ -210,7 +210,7 @@ export const make = (
           for (let j = 0; j < out.length; j++) out[j] = (out[j] ?? Number.NaN) * between(x, values[j] ?? Number.NaN)
         }
       }
-      // The tokens from the absent one on.
+      // The tokens, starting with the absent one.
       const tokens = Array.from({ length: site.count + 1 }, (_, i) => i + Site.absent)
       const tables = tokens.map((x) => Float64Array.from(tokens.map((y) => between(x, y))))
       const places = Int32Array.from(rows.map((row) => of(row) - Site.absent))
@@ -230,12 +230,12 @@ export const make = (
   for (const [i, row] of rows.entries()) factor.append(rowOf(row, i), priorOf(row) + noise)
   const weighted = factor.solve(targets)
   const variance = dot(weighted, targets) / n
-  /** A row with its place among those asked for, its row of the kernel, what is expected of it, and what its variance was beforehand. */
+  /** A row's position among those asked for, its row of the kernel, its expected value and its prior variance. */
   const askedOf = (row: Row, place: number) => {
     const k = rowOf(row, n)
     return { place, k, mean: dot(weighted, k), prior: priorOf(row) }
   }
-  /** With deviations; rows of the kernel are overwritten. */
+  /** Adds deviations; overwrites the rows of the kernel. */
   const believed = (some: ReadonlyArray<ReturnType<typeof askedOf>>) => {
     factor.forward(some.map(({ k }) => k))
     return some.map(({ k, mean, place, prior }) => {
@@ -250,7 +250,7 @@ export const make = (
       const order = asked
         .map((row, place) => {
           const one = askedOf(row, place)
-          // No deviation is larger than the process's own: what can be worth most is known before deviations are.
+          // No deviation is larger than the prior one, so an upper bound of the worth is known without computing the deviation.
           const own = Math.sqrt(variance * one.prior)
           return { ...one, bound: Math.max(worth(one.mean, leastDeviation), worth(one.mean, own)) }
         })

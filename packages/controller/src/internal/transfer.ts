@@ -1,7 +1,7 @@
 /**
- * Lessons in a Gaussian process: their results are results of the same process, of other tasks. In which of the choices a lesson's task is like this one is a yes or no for each: where it is not, its
- * options count as other options than this task's, as far from all of them as options can be (our choice; the kernel is a product over the choices, so that each can be believed for itself). The
- * answers are those under which this task's results are likeliest.
+ * Lessons in a Gaussian process: their results are results of the same process, for other tasks. For each choice, a lesson's task is either like this one or not. If it is not, its
+ * options count as different from this task's options, at the largest distance from all of them (our choice; the kernel is a product over the choices, so each can be trusted or not independently of the others). The
+ * answers are chosen to make this task's results likeliest.
  */
 import { Cholesky, Elementary, Site } from "@uninet/search-space"
 import type { Lesson } from "../Lesson.ts"
@@ -12,19 +12,19 @@ import * as Normal from "./normal.ts"
 type Vector = ArrayLike<number>
 type Sites = ReadonlyArray<Site.Site>
 
-/** What is believed of lessons. */
+/** A belief about lessons. */
 export interface Belief {
-  /** For every lesson, for every site, whether its task is like this one there. */
+  /** For every lesson and every site, whether the lesson's task is like this one there. */
   readonly alike: ReadonlyArray<ReadonlyArray<boolean>>
-  /** How far this task's results are apart, in units of the lessons'. */
+  /** The spread of this task's results, relative to that of the lessons' results. */
   readonly spread: number
 }
 
-/** Rows taken of all lessons together, so that a proposal takes no longer than with as many results of its own. */
+/** The most rows taken from all lessons together, so that a proposal takes no longer than with this many results of the search itself. */
 const most = 160
-/** The variance of this task's height: the lessons say nothing of it. */
+/** The variance of this task's overall level, about which the lessons say nothing. */
 export const level = 1
-/** The logarithm of the odds, before any result, that a task is like this one in a choice. */
+/** The prior log-odds that a task is like this one in a choice. */
 const odds = 2
 const spreads = [0.3, 0.5, 0.75, 1]
 
@@ -39,7 +39,7 @@ export interface Rows {
   readonly own: (i: number, shape: Kernel.Shape, belief: Belief) => Float64Array
 }
 
-/** Of each lesson the best half of what there is room for, and the rest evenly from the others. */
+/** The rows taken from a lesson: half of the room for its best results, the rest spread evenly over the others. */
 const chosen = ({ results }: Lesson, room: number) => {
   const scores = Normal.scores(results.map(({ reward }) => reward ?? -Infinity))
   const all = results.map(({ vector }, i) => ({ vector: Int32Array.from(vector), score: scores[i] ?? 0 }))
@@ -54,7 +54,7 @@ const chosen = ({ results }: Lesson, room: number) => {
   ].filter((row) => row !== undefined)
 }
 
-/** What one site gives two tokens of tasks that are not alike there: as much as options that are as far apart as can be. */
+/** One site's factor of the kernel for two tokens of tasks that are not alike there: that of options at the largest distance. */
 const unlike = (site: Site.Site, share: number, scale: number) =>
   Site.isNumeric(site) ? Kernel.ofNumber(site, scale, 0, site.count - 1) : Elementary.exp(-share)
 
@@ -100,13 +100,13 @@ export const make = (sites: Sites, lessons: ReadonlyArray<Lesson>): Rows => {
   }
 }
 
-/** Before there is any result: they are alike in everything. */
+/** The belief before there is any result: the tasks are alike in everything. */
 export const credulous = (sites: Sites, lessons: number): Belief => ({
   alike: Array.from({ length: lessons }, () => sites.map(() => true)),
   spread: 0.5
 })
 
-/** The belief under which results are likeliest, looked for from another one, choice by choice. */
+/** The belief that makes the results likeliest, found by changing another one choice by choice. */
 export const believed = (
   rows: Rows,
   results: { readonly vectors: ReadonlyArray<Int32Array>; readonly scores: Float64Array },
@@ -121,7 +121,7 @@ export const believed = (
     for (let i = 0; i < rows.size; i++) factor.append(rows.own(i, shape, belief), 1 + shape.noise)
     return factor
   }
-  // With one lesson its own rows are the same whatever is believed.
+  // With only one lesson, the kernel among its rows does not depend on the belief.
   const shared = rows.lessons === 1 ? factorOf(from) : undefined
   const likelihood = (belief: Belief) => {
     const factor = shared ?? factorOf(belief)

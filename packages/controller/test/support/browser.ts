@@ -1,4 +1,4 @@
-/** What a page might do: search a space of its own by evolution and by TPE, and keep the best that each found. */
+/** An example of what a page might do: search its own space with evolution and with TPE, and keep the best that each found. */
 import { RegularizedEvolution, type Strategy, type StrategyError, Told, Tpe } from "@uninet/controller"
 import { Choice, Prng, Space } from "@uninet/search-space"
 import { Effect, type Scope } from "effect"

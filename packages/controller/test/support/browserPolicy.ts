@@ -1,4 +1,4 @@
-/** A page that searches by a policy, on whichever engine it has. */
+/** A page that searches with a policy, on any engine. */
 import { Ppo, SearchStrategy } from "@uninet/controller"
 import { Effect } from "effect"
 

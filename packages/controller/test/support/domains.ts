@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 
 const made = <A>(choice: Choice.Choice<A>) => Result.getOrThrow(Space.make(choice))
 
-/** 3 · (2 · 3 + 1) = 21 networks, with choices that exist for some only. */
+/** 3 · (2 · 3 + 1) = 21 networks, with choices that exist only for some of them. */
 export const conditional = made(
   Choice.struct({
     width: Choice.ordered([16, 32, 64]),
@@ -20,22 +20,22 @@ const sum = Choice.tuple([Choice.integer({ min: 0, max: 3 }), Choice.integer({ m
 )
 export const repetitive = made(Choice.tuple([sum, sum]))
 
-/** Six digits of four. */
+/** Six digits with four values each. */
 export const digits = made(Choice.repeat(Choice.integer({ min: 0, max: 3 }), 6))
 
-/** Those whose digits add up to 6 at most, looked through one by one: 4096 in all, 581 are left. */
+/** Those whose digits add up to at most 6, found by enumeration: 581 of 4096. */
 export const light = Result.getOrThrow(
   Constrained.make(digits, [Constraint.bound("sum", (ds) => ds.reduce((a, b) => a + b, 0), { max: 6 })])
 )
 
-/** The same by rejection: nothing is known before a network is complete. */
+/** The same by rejection: the constraint cannot be checked before a network is complete. */
 export const rejecting = Result.getOrThrow(
   Constrained.make(digits, [Constraint.bound("sum", (ds) => ds.reduce((a, b) => a + b, 0), { max: 6 })], {
     enumerate: 0
   })
 )
 
-/** Real numbers, one of them under a condition, a whole number of very many, names and an order. */
+/** Real numbers, one of them conditional, an integer with very many values, a categorical choice and an ordered one. */
 export const numeric = made(
   Choice.struct({
     optimiser: Choice.categorical(["sgd", "adam"]),
@@ -46,7 +46,7 @@ export const numeric = made(
   })
 )
 
-/** Those with some product of width and depth. */
+/** Those within a bound on the product of width and depth. */
 export const narrow = Result.getOrThrow(
   Constrained.make(numeric, [Constraint.bound("size", ({ depth, width }) => depth * width, { min: 500, max: 3000 })])
 )

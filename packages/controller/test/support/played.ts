@@ -1,4 +1,4 @@
-/** What every strategy proposes on four spaces whose choices are listed, with fake rewards: as one hash each. */
+/** Every strategy's proposals, with fake rewards, on four spaces whose choices are listed: one hash each. */
 import { Nsga2, Strategies, type Strategy, Told } from "@uninet/controller"
 import type { Runtime } from "@uninet/engine"
 import { Choice, Constrained, Constraint, type Cost, Prng, Space } from "@uninet/search-space"
@@ -48,7 +48,7 @@ const chained = Result.getOrThrow(
   )
 )
 
-/** Something to be done on a space of any type. */
+/** A function that runs on a space of any type. */
 type Play = <A>(domain: Strategy.Domain<A>) => Effect.Effect<string, never, Runtime>
 
 export const domains: Readonly<Record<string, (play: Play) => ReturnType<Play>>> = {
@@ -65,7 +65,7 @@ const reward = (tokens: Space.Tokens) =>
     0
   )
 
-/** No policies: what a program computes may differ in the last bit between processors. */
+/** Without policies: a program's results may differ in the last bit between processors. */
 export const strategies: Readonly<Record<string, Strategies.Make>> = {
   ...Object.fromEntries(
     Strategies.names
@@ -75,7 +75,7 @@ export const strategies: Readonly<Record<string, Strategies.Make>> = {
   "nsga2 by crowding": (domain, prng) => Nsga2.make(domain, { ranking: "crowding", population: 12 }, prng)
 }
 
-/** The hash of the first proposals, asked for three at a time; or the error's tag. */
+/** The hash of the first proposals, asked for three at a time, or the error's tag. */
 export const played = <A>(name: string, make: Strategies.Make, domain: Strategy.Domain<A>, count: number) =>
   Effect.gen(function* () {
     const strategy = yield* make(domain, Prng.fromSeed(name))

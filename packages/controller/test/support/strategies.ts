@@ -4,7 +4,7 @@ import { Prng } from "@uninet/search-space"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
-/** Every strategy, and PPO's other policy. */
+/** All strategies, and PPO with its other policy. */
 export const every: ReadonlyArray<readonly [name: string, make: Strategies.Make]> = [
   ...Strategies.names.map((name) => [name, Strategies.all[name]] as const),
   ["ppo with independent choices", (domain, prng) => Ppo.make(domain, { policy: "independent" }, prng)]
@@ -13,7 +13,7 @@ export const every: ReadonlyArray<readonly [name: string, make: Strategies.Make]
 export const seeded = <A>(make: Strategies.Make, domain: Strategy.Domain<A>, seed: string | number = "test") =>
   make(domain, Prng.fromSeed(seed))
 
-/** Runs an effect that needs what any strategy may need. */
+/** Runs an effect with everything that any strategy may need. */
 export const provided = <A, E>(effect: Effect.Effect<A, E, Runtime | Scope.Scope>) =>
   Effect.scoped(effect).pipe(Effect.provide(OnnxRuntime.cpu()))
 
