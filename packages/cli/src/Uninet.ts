@@ -75,7 +75,7 @@ const sentence = (error: CliError.CliError): string => {
   const given = `${error.kind === "flag" ? "--" : ""}${error.option} is "${error.value}"`
   // Effect's wording for paths is not something that can be given.
   if (error.expected.startsWith("Failed to check "))
-    return `${given}, where nothing can be: a part of it is a file or closed to you. Give another path.`
+    return `${given}, which cannot be used: part of the path is a file, or you have no access to it. Give another path.`
   const path = /^(?:Path|File) (does not exist|is not a (?:file|directory)): /.exec(error.expected)
   return path === null ? `${given}. Give ${error.expected}.` : `${given}, which ${path[1]}. Give another path.`
 }

@@ -71,7 +71,7 @@ describe("uninet profile", () => {
       assert.match(short.stderr, /only 0 networks were measured, but 40 are needed; give the profile more minutes/)
       assert.isFalse(existsSync(out))
       writeFileSync(out, "mine")
-      assert.match((yield* here(["profile", "--out", out])).stderr, /device\.json is there already/)
+      assert.match((yield* here(["profile", "--out", out])).stderr, /device\.json already exists/)
     })
   )
 })
@@ -91,10 +91,10 @@ describe("uninet search for a device", () => {
       writeFileSync(file, device())
       for (const [args, said] of [
         [["--device-file", file], /--device-file .*device\.json: the device file is for another mobilenet .*; profile/],
-        [["--within", "int8Latency<=1"], /int8Latency is asked for, and no device .*uninet profile --int8 wrote\./],
+        [["--within", "int8Latency<=1"], /int8Latency is asked for, but no device .*uninet profile --int8 wrote\./],
         [
           ["--within", "int8Accuracy>=0.9"],
-          /--within bounds int8Accuracy, which is known .* only when it is trained\./
+          /--within bounds int8Accuracy, which is known only once a network has been trained\./
         ],
         [["--reward", "speed"], /--reward: there is no measure speed\. Give one of accuracy, .*int8Accuracy\./],
         [["--device-file", "nothing.json"], /--device-file nothing\.json cannot be read: ENOENT.*\. Give one that /]

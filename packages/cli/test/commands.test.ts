@@ -44,7 +44,7 @@ describe("uninet inspect", () => {
       const file = join(below, "broken.json")
       writeFileSync(file, '{ "stages": 3 }')
       const taken = yield* here(["inspect", "B0", "--svg", file])
-      assert.match(taken.stderr, /--svg .*broken\.json is there already\. Give the name of a new file/)
+      assert.match(taken.stderr, /--svg .*broken\.json already exists\. Give the name of a new file/)
       const unknown = yield* here(["inspect", "B9"])
       assert.deepStrictEqual([unknown.code, unknown.stdout], [2, ""])
       assert.match(unknown.stderr, /"B9" is neither one of B0, .*\n$/)
@@ -86,7 +86,7 @@ describe("a network of which a file tells", () => {
       assert.strictEqual(other.code, 1)
       assert.match(
         other.stderr,
-        /best\.json is of another network than uninet has at its point by now: .*\. Bring it back/
+        /best\.json is of another network than uninet now has at its point: .*\. Restore the earlier one/
       )
     })
   )
@@ -151,10 +151,7 @@ describe("uninet explain", () => {
       )
       const wrong = yield* on("--stage", "kernels")
       assert.strictEqual(wrong.code, 2)
-      assert.include(
-        wrong.stderr,
-        "there is no stage kernels with --device cpu: give one of rewrites, layouts, nodes, memory"
-      )
+      assert.include(wrong.stderr, "--device cpu has no stage kernels. Give one of rewrites, layouts, nodes, memory")
       const costs = join(below, "costs.json")
       writeFileSync(costs, "{}")
       const damaged = yield* on("--cost-model", costs)
@@ -198,7 +195,7 @@ describe("uninet data", () => {
       assert.strictEqual(drawn.subarray(1, 4).toString("latin1"), "PNG")
       const again = yield* here(["data", join(below, "tiny"), "--sheet", sheet])
       assert.strictEqual(again.code, 1)
-      assert.match(again.stderr, /is there already/)
+      assert.match(again.stderr, /already exists/)
       assert.deepStrictEqual(readFileSync(sheet), drawn)
     })
   )
@@ -216,7 +213,7 @@ describe("uninet data", () => {
       }
       const { code, stderr, stdout } = yield* here(["data", below])
       assert.strictEqual(code, 0, stderr)
-      assert.include(stdout, "left out   files that are no images by their names: train 1")
+      assert.include(stdout, "left out   files whose names are not those of images: train 1")
       const large = yield* here(["data", below, "--size", "1e9"])
       assert.strictEqual(large.code, 2)
       assert.include(large.stderr, '--image is "1e9". Give a whole number from 1 to 16384.')
@@ -331,7 +328,7 @@ describe("uninet", () => {
       for (const args of [["search"], ["calibrate"], ["report", "runs/demo"]]) {
         const { code, stderr } = yield* here([...args, "--out", join(file, "x.html")])
         assert.strictEqual(code, 2)
-        assert.include(stderr, `--out is "${join(file, "x.html")}", where nothing can be`)
+        assert.include(stderr, `--out is "${join(file, "x.html")}", which cannot be used: part of the path is a file`)
       }
     })
   )

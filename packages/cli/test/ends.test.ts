@@ -32,7 +32,7 @@ const endedAt = (
 }
 
 /** The command by which a stopped run says it can be resumed. */
-const goOn = ({ stderr }: Ran) => /go on with: (.*)$/im.exec(stderr)?.[1]
+const goOn = ({ stderr }: Ran) => /continue with: (.*)$/im.exec(stderr)?.[1]
 
 describe("a search", () => {
   it.live(
@@ -104,7 +104,7 @@ describe("a training", () => {
         assert.include(command, "--save-steps 3")
         // Only the first of its two lines is ever read.
         const read = yield* pasted(`${command} 2>&1 | head -n 1`, { cwd: below })
-        assert.match(read.stdout, /^epoch 1 of 2|^going on/)
+        assert.match(read.stdout, /^epoch 1 of 2|^continuing/)
         assert.strictEqual(read.stderr, "")
         assert.isTrue(existsSync(join(below, "on", "result.json")))
       }),

@@ -132,7 +132,7 @@ describe("uninet experiment", () => {
           [["plain", 2, 0, "open"]]
         )
         assert.strictEqual(whole.filter((seed) => seed === "0/final/1").length, 2)
-        assert.match(text, /\| plain \| convolution \| 2 \| 0\.00% ± 0\.00% .* not told apart \|/)
+        assert.match(text, /\| plain \| convolution \| 2 \| 0\.00% ± 0\.00% .* not distinguishable \|/)
         assert.match(
           text,
           /\n\| arm \| seed \| trial \| validation accuracy \| MACs \|.* operator \| dsm \| network \|\n/
@@ -233,7 +233,7 @@ describe("uninet experiment", () => {
       assert.deepStrictEqual(rewarded?.domain.reward, reward)
       assert.match(
         (yield* Effect.flip(arms({ reward }))).message,
-        /^the arm fast: latency is asked for, and no device is known\./
+        /^the arm fast: latency is asked for, but no device is known\./
       )
       const none = yield* Effect.flip(arms({ reward: Reward.mnas({ cost: "watts", target: 5 }) }))
       assert.match(none.message, /^the arm fast: the space uninet has no watts\. Give one of macs, /)
@@ -263,7 +263,7 @@ describe("uninet experiment", () => {
       )
       assert.match(
         yield* said({ within: { macs: { max: 2e4 } }, arms: { plain: given.arms.plain } }),
-        /the arm plain: its network has 27\.4 K MACs, where every arm has at most 20\.0 K MACs/
+        /the arm plain: its network has 27\.4 K MACs, but every arm has at most 20\.0 K MACs/
       )
       const { convolution, plain } = given.arms
       assert.match(
@@ -274,7 +274,7 @@ describe("uninet experiment", () => {
       // Before the search, not when it is over.
       assert.match(
         yield* said({ retrain: { ...given.retrain, teacher: "stranger.safetensors" }, arms: { convolution } }),
-        /the arm convolution: the teacher .*stranger\.safetensors: it tells cat, dog apart, and tiny has 0, 1, 2, /
+        /the arm convolution: the teacher .*stranger\.safetensors: it distinguishes cat, dog, but tiny has 0, 1, 2, /
       )
       assert.match(yield* said({ arms: { a: { only: { operators: ["None"] } } } }), /the kit has no "None"/)
       assert.match(yield* said({ arms: { a: { space: "vit", only: { heads: [1] } } } }), /it cannot be restricted to/)

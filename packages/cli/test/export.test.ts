@@ -146,13 +146,13 @@ describe("uninet export and classify", () => {
   it.live.each([
     [["export", "B9"], 2, /"B9" is neither one of B0, .* nor a file or run that can be read\./],
     [["export", "B0"], 2, /B0 is a network without weights\. Give a run's folder, --weights .* or --seed/],
-    [["export", "."], 1, /best\.safetensors cannot be read\. Give the folder of a uninet train or search/],
+    [["export", "."], 1, /best\.safetensors cannot be read\. Give the folder of a training or search/],
     [
       ["export", "B0", "--seed", "1", "--format", "tflite"],
       2,
       /--format is "tflite"\. Give "onnx" \| "safetensors" \| "pytorch"/
     ],
-    [["export", "B0", "--seed", "1", "--out", "b0.pt"], 2, /--out ends in \.pt, --format onnx writes \.onnx/],
+    [["export", "B0", "--seed", "1", "--out", "b0.pt"], 2, /--out ends in \.pt, but --format onnx writes \.onnx/],
     [["export", "B0", "--seed", "1", "--dataset", "mnist"], 1, /--dataset: .*3×160×160.*1×28×28/],
     [["classify", "none.onnx", "a.png"], 1, /none\.onnx: it cannot be read/],
     [["classify", "text.txt", "a.png"], 1, /text\.txt: it is not an ONNX model/],

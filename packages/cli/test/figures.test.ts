@@ -43,7 +43,7 @@ describe("a trained network", () => {
         assert.strictEqual(others.code, 1)
         assert.match(
           others.stderr,
-          /^uninet: --dataset: the network tells ramp, bright apart, and stripes has Rampe\. Give a data set whose classes have the names that the network knows\.\n$/
+          /^uninet: --dataset: the network distinguishes ramp, bright, but stripes has Rampe\. Give a data set whose classes are named as in the network\.\n$/
         )
 
         assert.deepInclude(straight, { trainedOn: "train", isSeen: false })
@@ -64,7 +64,7 @@ describe("a trained network", () => {
           assert.deepStrictEqual([refused.code, refused.stdout], [1, ""])
           assert.match(
             refused.stderr,
-            /holds numbers that are not finite, in .*: its training diverged\. Train it anew/
+            /holds numbers that are not finite, in .*: its training diverged\. Train it again/
           )
         }
       }),
@@ -94,14 +94,11 @@ describe("a search that is finished", () => {
         assert.strictEqual(fewer.code, 2)
         assert.match(
           fewer.stderr,
-          /^uninet: --trials 2 is fewer than the 4 that the journal has, which stay and count\. Give 4 or more; /
+          /^uninet: --trials 2 is fewer than the 4 that the journal has, which are kept and count\. Give 4 or more; /
         )
         const longer = yield* search("--resume", run, "--final-epochs", "3")
         assert.strictEqual(longer.code, 2)
-        assert.match(
-          longer.stderr,
-          /^uninet: --final-epochs 3 cannot be given any more: the finals have begun with 1, /
-        )
+        assert.match(longer.stderr, /^uninet: --final-epochs 3 can no longer be given: the finals have begun with 1, /)
         assert.deepStrictEqual([best(), yield* entries], [found, before])
 
         // Nothing is trained if the files exist, and the same again if they do not.

@@ -53,10 +53,7 @@ describe("a search whose data were changed", () => {
           ),
           Journal.sqlite(path, { existing: "resume", mixed: "allow" })
         )
-        assert.include(
-          (yield* here(["status", run, "--once"])).stdout,
-          "a mixture: its trials came about under different data"
-        )
+        assert.include((yield* here(["status", run, "--once"])).stdout, "a mixture: its trials ran with different data")
       }),
     120_000
   )

@@ -8,7 +8,7 @@ describe("the Node that runs the commands", () => {
 
   it.each(["12.22.0", "20.20.2", "22.4.0", "22.12.9"])("%s is told what is needed, in a sentence", (version) => {
     const said = complaint(version) ?? ""
-    assert.include(said, `needs Node ${oldest} or newer, and this is ${version}`)
+    assert.include(said, `needs Node ${oldest} or newer, but this is ${version}`)
     assert.notInclude(said, "\n")
   })
 })

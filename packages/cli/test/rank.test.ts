@@ -67,7 +67,7 @@ describe("uninet rank", () => {
       const ended = JSON.parse((yield* here(["rank", run, "--by", "macs", "--json"])).stdout)
       assert.strictEqual(ended.networks.length, 11)
       const all = yield* here(["rank", run, "--by", "curve", "--after", "2"])
-      assert.match(all.stderr, /--after is 2, and the longest trials of .*run have 2 epochs\. Give less\./)
+      assert.match(all.stderr, /--after is 2, but the longest trials of .*run have 2 epochs\. Give fewer\./)
     })
   )
 
@@ -76,14 +76,14 @@ describe("uninet rank", () => {
       const file = join(yield* folder, "cells.json")
       writeFileSync(file, '["|none~0|"]')
       for (const [args, code, text] of [
-        [["nothing.json"], 2, /"nothing.json" is no space \(uninet, /],
+        [["nothing.json"], 2, /"nothing.json" is neither a space \(uninet, /],
         [["uninet", "--by", "taste"], 2, /--by has "taste". Give some of parameters, /],
         [
           ["uninet", "--by", "curve"],
           2,
-          /--by has curve, which goes by first epochs\. Give a search's folder, and --after/
+          /--by has curve, which uses first epochs\. Give a search's folder, and the number of epochs with --after/
         ],
-        [["uninet", "--after", "1"], 2, /"uninet" is no search's folder, so there are no first epochs/],
+        [["uninet", "--after", "1"], 2, /"uninet" is not a search's folder, so there are no first epochs/],
         [["uninet", "--batch", "5"], 2, /Give an even number of 4 or more/],
         [[file], 1, /element 0: "\|none~0\|" is not a cell of NAS-Bench-201/]
       ] as const) {

@@ -120,13 +120,13 @@ describe("uninet search", () => {
     Effect.gen(function* () {
       const cwd = yield* folder
       const help = (yield* here(["search", "--help"], { cwd })).stdout
-      assert.match(help, /--ahead[^]*more feed more workers, fewer learn sooner \(default 8\)/)
+      assert.match(help, /--ahead[^]*more keep more workers busy, fewer learn sooner \(default 8\)/)
       const few = ["search", "--dry-run", "--config", own, "--trials", "3", "--workers", "3"]
       const idle = yield* here([...few, "--ahead", "1"], { cwd })
       assert.strictEqual(idle.code, 0, idle.stderr)
       assert.include(
         idle.stderr,
-        "note: 1 proposal may be out at a time (--ahead), so 2 of 3 places stay idle: a new search with --ahead 3 has work for all"
+        "note: 1 proposal may be pending at a time (--ahead), so 2 of 3 training slots stay idle: a new search with --ahead 3 has work for all"
       )
     })
   )

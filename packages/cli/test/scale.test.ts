@@ -120,7 +120,7 @@ describe("uninet scale", () => {
         assert.notStrictEqual(killed.code, 0)
         const resumed = yield* uninet(["scale", "--resume", "family", "--json"], { cwd: below })
         assert.strictEqual(resumed.code, 0, resumed.stderr)
-        assert.match(resumed.stderr, /^[2-9] trials in the journal already/)
+        assert.match(resumed.stderr, /^[2-9] trials already in the journal/)
         const { coefficients, grid, members } = JSON.parse(resumed.stdout)
         assert.closeTo(Coefficients.product(coefficients), 2, 0.1)
         assert.isAbove(grid.length, 2)
@@ -181,7 +181,7 @@ describe("uninet scale", () => {
           /^2: uninet: --phi and --target-macs both say how large/,
           /^2: uninet: --coefficients: the coefficients 1, 1, 1 .* give α·β²·γ² = 1\.000; give three numbers/,
           /^2: uninet: --epochs has no meaning without --search/,
-          /^2: uninet: --inherit needs trained weights, which B0 has none of here/,
+          /^2: uninet: --inherit needs trained weights, and there are none here for B0/,
           /^1: uninet: .*network\.safetensors cannot be read/,
           /^1: uninet: "nowhere\.json" is neither one of B0, /,
           /^1: uninet: --dataset: .*1×12×12/

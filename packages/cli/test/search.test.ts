@@ -90,7 +90,7 @@ describe("uninet search", () => {
         assert.isNull(killed.code)
         const second = yield* here(["search", "--resume", stopped, "--workers", "1"])
         assert.strictEqual(second.code, 0, second.stderr)
-        assert.include(second.stderr, "in the journal already")
+        assert.include(second.stderr, "already in the journal")
         assert.deepStrictEqual(yield* entriesOf(stopped), yield* entriesOf(whole))
       }),
     240_000
@@ -103,7 +103,7 @@ describe("uninet search", () => {
       writeFileSync(join(run, "journal.db"), "anything")
       const { code, stderr } = yield* here(["search", "--out", run])
       assert.strictEqual(code, 2)
-      assert.match(stderr, /--out .* already holds a search\. Go on with it by --resume/)
+      assert.match(stderr, /--out .* already holds a search\. Continue it with --resume/)
       assert.strictEqual(readFileSync(join(run, "journal.db"), "utf8"), "anything")
       assert.deepStrictEqual(readdirSync(run), ["journal.db"])
     })
@@ -146,7 +146,7 @@ describe("uninet search", () => {
       /--objectives: the space uninet has no speed\. Give one of macs, parameters, .*accuracy, /
     ],
     [["--within", "price<=3"], 2, /--within: the space uninet has no price\. Give one of macs, /],
-    [["--within", "latency<=3"], 2, /latency is asked for, and no device is known\. Give --device-file/],
+    [["--within", "latency<=3"], 2, /latency is asked for, but no device is known\. Give --device-file/],
     [["--within", "macs<3"], 2, /--within has "macs<3"\. Give bounds on costs, such as parameters<=200K/],
     [["--within", "macs<=3K,macs<=2K"], 2, /--within bounds macs by <= twice\. Give the tighter one alone\./],
     [
@@ -175,7 +175,7 @@ describe("uninet search", () => {
     [["--max-time", "soon"], 2, /--max-time is "soon"\. Give a time, such as 90s, 10min or 2h\./],
     [["--resume", "none"], 1, /--resume none: The journal .* does not exist/],
     [["--resume", "a", "--start-with", "b"], 2, /--start-with cannot be given with --resume/],
-    [["--retry-failed"], 2, /--retry-failed is for a search that is gone on with\. Give its folder by --resume/]
+    [["--retry-failed"], 2, /--retry-failed is for a resumed search\. Give its folder with --resume/]
   ] as const)("says in a sentence what is wrong with %s, and makes nothing", ([args, code, says]) =>
     Effect.gen(function* () {
       const cwd = yield* folder

@@ -64,7 +64,7 @@ describe("uninet train", () => {
       const strange = yield* here(["train", network, "--dataset", dataset, "--teacher", stranger], { cwd: below })
       assert.match(
         strange.stderr,
-        /--teacher stranger\.safetensors: it tells cat, dog apart, and tiny has 0, 1, 2, 3, 4 /
+        /--teacher stranger\.safetensors: it distinguishes cat, dog, but tiny has 0, 1, 2, 3, 4 /
       )
 
       const pupil = join(below, "pupil")
@@ -98,7 +98,10 @@ describe("uninet train", () => {
       assert.strictEqual((yield* uninet(begin("whole"))).code, 0)
       const killed = yield* uninet(begin("broken"), { until: /epoch 1 of 4/, signal: "SIGKILL" })
       assert.notStrictEqual(killed.code, 0)
-      const stopped = yield* uninet(["train", "--resume", "broken"], { cwd: below, until: /epoch 2 of 4|going on/ })
+      const stopped = yield* uninet(["train", "--resume", "broken"], {
+        cwd: below,
+        until: /epoch 2 of 4|continuing after/
+      })
       assert.strictEqual(stopped.code, 130, stopped.stderr)
       assert.include(stopped.stderr, " train --resume broken")
       const ended = yield* uninet(["train", "--resume", "broken"], { cwd: below })
@@ -187,7 +190,7 @@ describe("uninet train", () => {
       assert.match(yield* said("train", network, "--recipe", "fancy"), /^2: uninet: --recipe is "fancy"\. Give one of/)
       assert.match(
         yield* said("train", network, "--recipe", "recipe.json"),
-        /^1: uninet: --recipe recipe\.json holds no recipe: .*learningrate/
+        /^1: uninet: --recipe recipe\.json is not a recipe: .*learningrate/
       )
       assert.match(yield* said("train", network), /^1: uninet: .*1×12×12.* mnist .*1×28×28/)
       assert.match(yield* said("train", "--resume", "nowhere"), /^1: uninet: --resume nowhere has no train\.json/)
@@ -200,7 +203,7 @@ describe("uninet train", () => {
       assert.match(yield* said("train", network, "--dataset", dataset, ...out), /^0/)
       assert.match(
         yield* said("train", network, "--dataset", dataset, ...out),
-        /^1: uninet: --out run already holds a training\. Go on with it by --resume run/
+        /^1: uninet: --out run already holds a training\. Continue it with --resume run/
       )
     }).pipe(Effect.scoped)
   )

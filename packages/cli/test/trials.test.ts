@@ -33,21 +33,24 @@ describe("uninet compare", () => {
       const { code, stderr, stdout } = yield* here(["compare", ...runs])
       assert.strictEqual(code, 0, stderr)
       assert.match(stdout, /A: .*random-0.*random-1\nB: .*gp-1; it differs in strategy "gp"/)
-      assert.match(
-        stdout,
-        /trials: 3 trials .* A .* 50\.50% \(\d\d\.\d\d% … .* B .* \+20\.00% .* these runs do not tell/
-      )
+      assert.match(stdout, /trials: 3 trials .* A .* 50\.50% \(\d\d\.\d\d% … .* B .* \+20\.00% .* not distinguishable/)
       const json = yield* here(["compare", ...runs, "--measure", "loss", "--json"])
       const { by, differences } = JSON.parse(json.stdout)
       assert.deepStrictEqual(by, { name: "loss", direction: "lower" })
       assert.strictEqual(differences[0].verdict, "open")
 
       const one = yield* here(["compare", ...runs.slice(1, 3)])
-      assert.match(one.stdout, /one run only .* these runs do not tell/)
-      assert.match(one.stdout, /note: A has 1 seed, B has 1 seed; from 4 each a difference can be told from chance/)
+      assert.match(one.stdout, /one run only .* not distinguishable/)
+      assert.match(
+        one.stdout,
+        /note: A has 1 seed, B has 1 seed; with 4 or more each, a difference can be told from chance/
+      )
       const unknown = yield* here(["compare", ...runs, "--measure", "speed"])
       assert.strictEqual(unknown.code, 1)
-      assert.match(unknown.stderr, /has no measure speed\. Give by --measure one that all have: accuracy, .*, reward\./)
+      assert.match(
+        unknown.stderr,
+        /has no measure speed\. Give one that all have with --measure: accuracy, .*, reward\./
+      )
       const none = yield* here(["compare", runs[0] ?? "", below])
       assert.match(none.stderr, /journal .* does not exist/)
     })
@@ -74,13 +77,13 @@ describe("uninet export-trials", () => {
       assert.match(first, /^0,finished,0\.5,0\.5,/)
       const again = yield* here(["export-trials", run, "--format", "csv"])
       assert.strictEqual(again.code, 2)
-      assert.match(again.stderr, /trials\.csv is there already\. Give a new one; nothing was changed\./)
+      assert.match(again.stderr, /trials\.csv already exists\. Give a new one; nothing was changed\./)
       const licensed = yield* here(["export-trials", run, "--format", "jsonl", "--license", "MIT", "--out", "x"])
-      assert.match(licensed.stderr, /--license is of a table alone/)
+      assert.match(licensed.stderr, /--license is only for tables/)
       const timed = yield* here(["export-trials", run, "--format", "csv", "--device-file", "x.json", "--out", "x"])
-      assert.match(timed.stderr, /--device-file is of a table alone/)
+      assert.match(timed.stderr, /--device-file is only for tables/)
       const empty = yield* made(below, "empty", { accuracies: [] })
-      assert.match((yield* here(["export-trials", empty, "--format", "csv"])).stderr, /has no trial yet/)
+      assert.match((yield* here(["export-trials", empty, "--format", "csv"])).stderr, /has no trials yet/)
     })
   )
 
@@ -110,7 +113,7 @@ describe("uninet export-trials", () => {
       assert.strictEqual(timed.json.rows[0]?.at(-1), 0.9)
       const empty = yield* made(below, "empty", { accuracies: [] })
       const none = yield* Effect.flip(tabled.of({ ...given, recorded: yield* plans.recorded(empty, "") }))
-      assert.match(none.message, /run has no result yet/)
+      assert.match(none.message, /run has no results yet/)
     }).pipe(Effect.provide(NodeServices.layer))
   )
 })

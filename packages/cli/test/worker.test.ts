@@ -47,7 +47,7 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         const stopped = yield* uninet(["search", ...database, ...small, "--dataset", "tiny", "--out", "run"], {
           cwd,
           env,
-          until: /No worker is there: the search waits\. Start some/,
+          until: /There is no worker: the search waits\. Start some/,
           signal: "SIGTERM"
         })
         assert.strictEqual(stopped.code, 130)
@@ -125,7 +125,7 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         [
           ["worker", "--database", "postgresql://u:hush@h/d"],
           2,
-          /^uninet: --database has a password, .* Leave it out of the URL and give it by PGPASSWORD, or .*PGPASSWORD_FILE names\.\n$/
+          /^uninet: --database has a password, .* Leave it out of the URL and give it in PGPASSWORD, or .*PGPASSWORD_FILE names\.\n$/
         ],
         [
           ["worker", "--database", "postgresql://h/d", "--health", "nowhere/health"],

@@ -87,7 +87,7 @@ export const useLive = (run: number): Loaded => {
         () =>
           setList((before) => ({
             ...before,
-            problems: ["The dashboard does not answer: it was ended, or the machine is out of reach."]
+            problems: ["The dashboard does not answer: it was stopped, or the machine cannot be reached."]
           }))
       )
     void look()
@@ -183,11 +183,11 @@ export const useDetail = (live: boolean, run: string, trial: number | null): Det
     let wanted = true
     json<Detail | string>(`api/runs/${encodeURIComponent(run)}/trials/${trial}`).then(
       (detail) => wanted && setFound({ key, detail }),
-      () => wanted && setFound({ key, detail: "Its blocks cannot be had." })
+      () => wanted && setFound({ key, detail: "Its blocks could not be loaded." })
     )
     return () => {
       wanted = false
     }
   }, [live, key])
-  return found?.key === key ? found.detail : live ? "Its blocks are being worked out." : undefined
+  return found?.key === key ? found.detail : live ? "Its blocks are being computed." : undefined
 }

@@ -122,7 +122,7 @@ const Facts = ({ run }: { readonly run: Shown }) => {
       </li>
       <li>
         <b>{plural(table.size, "trial")}</b>
-        {info.asked === null ? "" : ` of ${info.asked.toLocaleString("en")} asked for`}
+        {info.asked === null ? "" : ` of ${info.asked.toLocaleString("en")} requested`}
         {Row.states.flatMap((each) => (count(each) > 0 ? [`, ${count(each).toLocaleString("en")} ${each}`] : []))}
       </li>
       {best === undefined ? null : (
@@ -132,12 +132,12 @@ const Facts = ({ run }: { readonly run: Shown }) => {
           {valued(info, "reward", Table.numbers("reward")(table)?.[best] ?? NaN)}
         </li>
       )}
-      {info.begun === null ? null : <li>begun {new Date(info.begun).toLocaleString()}</li>}
+      {info.begun === null ? null : <li>started {new Date(info.begun).toLocaleString()}</li>}
     </ul>
   )
 }
 
-const themes = ["as the system", "light", "dark"] as const
+const themes = ["system", "light", "dark"] as const
 
 const App = ({
   loaded,
@@ -278,7 +278,7 @@ const App = ({
           </span>
           {Object.keys(brush).length === 0 ? null : (
             <button type="button" onClick={() => setBrush({})}>
-              Brush nothing
+              Clear the brush
             </button>
           )}
           <label>
@@ -317,7 +317,7 @@ const App = ({
           ))}
         </div>
         <details>
-          <summary>What decides its results</summary>
+          <summary>Settings that decide its results</summary>
           <table>
             <tbody>
               {run.info.settings.map(([name, value]) => (
@@ -330,7 +330,7 @@ const App = ({
           </table>
         </details>
         <p class="summary">
-          {live ? "Live." : `Made ${new Date(made).toLocaleString()}.`} Nothing here is asked for outside{" "}
+          {live ? "Live." : `Made ${new Date(made).toLocaleString()}.`} This page loads nothing from outside{" "}
           {live ? "this machine" : "this file"}.
         </p>
       </main>

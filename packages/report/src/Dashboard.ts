@@ -72,7 +72,7 @@ export class PortUnavailable extends Schema.TaggedError<PortUnavailable>()("Port
   problem: Schema.String
 }) {
   override get message() {
-    return `Port ${this.port} cannot be served on: ${this.problem}. Give another by --port, or 0 for any that is free.`
+    return `The dashboard cannot use port ${this.port}: ${this.problem}. Give another one with --port, or 0 for any free one.`
   }
 }
 
@@ -87,7 +87,7 @@ const pause = 200
 
 const text = (status: number, content: string) => HttpServerResponse.text(`${content}\n`, { status })
 
-const nothing = text(404, "There is no such thing.")
+const nothing = text(404, "Not found.")
 
 const encoder = new TextEncoder()
 
@@ -173,8 +173,8 @@ const answer = (source: Source, page: string) =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     if (!isOurs(request.headers["host"]))
-      return text(403, "Only this machine is served: give http://localhost with the port.")
-    if (request.method !== "GET") return text(405, "Searches are looked at here, and nothing else.")
+      return text(403, "Only this machine is served: open http://localhost with the port.")
+    if (request.method !== "GET") return text(405, "This server is read-only. Use GET.")
     const [path = ""] = request.url.split("?")
     if (path === "/") return HttpServerResponse.html(page)
     if (path === "/api/runs") return json(yield* source.list)

@@ -28,7 +28,7 @@ const tokens = (expression: string): Result.Result<ReadonlyArray<Token>, string>
     const at = lexemes.lastIndex
     const match = lexemes.exec(rest)
     if (match === null)
-      return Result.fail(`“${rest.slice(at).trim().slice(0, 12)}” is not understood. Put texts in quotes`)
+      return Result.fail(`“${rest.slice(at).trim().slice(0, 12)}” is not understood. Put text in quotes`)
     const [whole, digits, unit = "", double, single, back, word, sign] = match
     const start = at + whole.length - whole.trimStart().length
     if (digits !== undefined)
@@ -100,7 +100,7 @@ const comparison = (left: Operand, sign: string, right: Operand): Result.Result<
   if (!("column" in left))
     return "column" in right
       ? comparison(right, { "<": ">", "<=": ">=", ">": "<", ">=": "<=" }[sign] ?? sign, left)
-      : Result.fail(`“${left.text}” is no column, and neither is “${right.text}”`)
+      : Result.fail(`Neither “${left.text}” nor “${right.text}” is a column`)
   const of = left.column
   const numeric = compares[sign]
   if ("column" in right) {
@@ -124,7 +124,7 @@ const comparison = (left: Operand, sign: string, right: Operand): Result.Result<
   const textual = comparesTexts[sign]
   if (textual === undefined) return Result.fail(`${of.name} ${sign} “${right.text}”: give a number`)
   if (of.kind === "number" && sign.length < 3 && !sign.includes("~"))
-    return Result.fail(`${of.name} is a number, and “${right.text}” is none`)
+    return Result.fail(`${of.name} is a number, but “${right.text}” is not`)
   return Result.succeed(byText(of, (found) => textual(found, right.text)))
 }
 
@@ -144,8 +144,8 @@ const parser = (all: ReadonlyArray<Token>, table: Table) => {
   const unknown = (name: string) => wrong(`There is no column ${name}. There are ${near(table, name)}`)
   const operand = (): Operand => {
     const token = all[at++]
-    if (token === undefined) return wrong("It ends where a column or a value should stand")
-    if (token.kind === "sign") return wrong(`“${token.text}” stands where a column or a value should`)
+    if (token === undefined) return wrong("It ends where a column or a value should be")
+    if (token.kind === "sign") return wrong(`“${token.text}” is where a column or a value should be`)
     if (token.kind === "number") return { value: token.value, text: token.text }
     if (token.kind === "text") return { text: token.text }
     const found = column(token.text)(table)
@@ -189,7 +189,7 @@ const parser = (all: ReadonlyArray<Token>, table: Table) => {
   return () => {
     const parsed = either()
     const rest = all[at]
-    return rest === undefined ? parsed : wrong(`“${rest.text}” is one too many. Join conditions by and, or`)
+    return rest === undefined ? parsed : wrong(`“${rest.text}” is one too many. Join conditions with and, or`)
   }
 }
 

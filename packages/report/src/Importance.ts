@@ -277,10 +277,10 @@ export const of =
       choices: [],
       silent: why
     })
-    if (choices.length === 0) return silent("All trials have the same choices, so nothing can be said of them.")
+    if (choices.length === 0) return silent("All trials have the same choices, so nothing can be said about them.")
     if (n < least)
       return silent(
-        `There are ${n} trials with a result to compare, and fewer than ${least} say nothing of ${measure}.`
+        `There are ${n} trials with comparable results, and fewer than ${least} say nothing about ${measure}.`
       )
     const y = Float64Array.from(rows, (row) => values[row] ?? 0)
     const mean = meanOf(
@@ -335,7 +335,7 @@ export const of =
     const whole: Interval = { mean: 1 - rest.mean, low: 1 - rest.high, high: 1 - rest.low }
     if (whole.low <= 0)
       return silent(
-        `From ${n} trials nothing can be said of ${measure}: its choices predict it no better than its mean does, as far as can be told.`,
+        `From ${n} trials, nothing can be said about ${measure}: as far as can be told, the choices predict it no better than its mean does.`,
         whole
       )
     const found = bins.map(({ lost, name }) => ({ name, ...intervalOf(lost, times) })).sort((a, b) => b.mean - a.mean)

@@ -152,7 +152,7 @@ export const fromBytes = (bytes: Uint8Array<ArrayBuffer>): Result.Result<Report,
   const parts = Codec.part(bytes)
   const header = parts === undefined ? Option.none() : decode(parts.header)
   if (parts === undefined || Option.isNone(header))
-    return Result.fail("These are no report's bytes, or those of a report of another version. Make the report again.")
+    return Result.fail("These bytes are not a report, or are one of another version. Make the report again.")
   const { runs, version: _, ...rest } = header.value
   return Result.succeed({
     ...rest,

@@ -109,7 +109,7 @@ export const informed = (
     state: about.state,
     begun: Number.isFinite(first) ? first : null,
     asked: notes.trials ?? null,
-    strategy: settings.strategy ?? "of its own",
+    strategy: settings.strategy ?? "a custom strategy",
     seed: identity.seed,
     decides: notes.task?.decides ?? null,
     measures: [...named].map((name) => ({
@@ -124,19 +124,15 @@ export const informed = (
       .filter(([name, value]) => !["strategy", "objectives", "constraints"].includes(name) && value !== null)
       .map(([name, value]) => [name, shown(value)] as const),
     notes: [
-      ...(rows.size === 0 ? ["It has no trial yet."] : results === 0 ? ["No trial has a result yet."] : []),
+      ...(rows.size === 0 ? ["It has no trials yet."] : results === 0 ? ["No trial has a result yet."] : []),
       ...(results === 1 ? ["Only one trial has a result: there is nothing to compare it with."] : []),
       ...(about.state === "running" ? ["It is running: this is how it stands now."] : []),
-      ...(isCut
-        ? ["Its last trials may be missing: the log that lay beside its journal (journal.db-wal) is not there."]
-        : []),
+      ...(isCut ? ["Its last trials may be missing: the log next to its journal (journal.db-wal) is missing."] : []),
       ...(notes.mixed === true || (identity.surroundings?.length ?? 0) > 1
-        ? [
-            "A mixture: its trials came about under different data, software, engines or kinds of machines, as was allowed."
-          ]
+        ? ["A mixture: its trials ran with different data, software, engines or kinds of machines, as was allowed."]
         : []),
       ...(notes.task === undefined && named.size > 0
-        ? ["Its journal does not say which way its measures are better: that is guessed from their names."]
+        ? ["Its journal does not say in which direction its measures are better: that is guessed from their names."]
         : []),
       ...(about.notes ?? [])
     ],

@@ -90,17 +90,17 @@ describe("the page in a browser", () => {
           `The front of macs (lower), accuracy (higher) has ${front.length} trial${front.length === 1 ? "" : "s"} of ${finished.length} trained for 3 epochs; the search allows macs at most 1.4 M`
         )
         const [first] = Report.importances(table)(run).find(({ measure }) => measure === "accuracy")?.choices ?? []
-        assert.include(yield* said("#importance .summary"), `Of accuracy, ${first.name} has a part in`)
+        assert.include(yield* said("#importance .summary"), `For accuracy, ${first.name} has a part in`)
         for (const [id, says] of [
           ["parallel", /axes: stages\.\d.*All \d+ trials shown are drawn\. Nothing is brushed/],
           ["curves", /accuracy by epochs of the \d+ best of \d+ trials with a curve/],
           ["distribution", /Of \d+ trials half have a reward of at most/],
           ["proposals", /Share of each option of .* among the proposals/],
           ["slice", /Mean accuracy by .*: best with/],
-          ["workers", /trainings in .*Who trained was not kept/],
+          ["workers", /trainings in .*Which worker trained what was not recorded/],
           [
             "compared",
-            /Best accuracy .*A: runs\/.*B: second\..*At \d+ trials A has .*of one run only; these runs do not tell/
+            /Best accuracy .*A: runs\/.*B: second\..*At \d+ trials A has .*from one run only; the two are not distinguishable/
           ],
           ["apart", /The 12 best by reward differ in \d+\.?\d*% of their choices/]
         ] as const)
@@ -135,7 +135,7 @@ describe("the page in a browser", () => {
         yield* until("location.hash.includes('where=accuracy') && location.hash.includes('sort=-accuracy')")
         const address = page.url()
         yield* to(() => page.fill("#where", "acuracy > 1"))
-        yield* until("/acuracy.* is no column/.test(document.querySelector('[role=alert]')?.textContent)")
+        yield* until("/Neither .acuracy. nor .* is a column/.test(document.querySelector('[role=alert]')?.textContent)")
         yield* to(() => page.goto("about:blank"))
         yield* to(() => page.goto(address))
         yield* until(`document.getElementById("count")?.textContent === "${kept.length} trials of 240"`)
@@ -177,7 +177,7 @@ describe("the page in a browser", () => {
           }
         })
         yield* until(brushed)
-        yield* to(() => page.getByRole("button", { name: "Put the brush into the filter" }).click())
+        yield* to(() => page.getByRole("button", { name: "Copy the brush into the filter" }).click())
         yield* until("document.getElementById('where').value.startsWith('(accuracy >= ')")
 
         // The other search, with a single trial.

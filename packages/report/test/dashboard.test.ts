@@ -107,7 +107,7 @@ describe("a dashboard's server", () => {
       const serve = Effect.scoped(Dashboard.serve(source(growing().opened), { port }))
       assert.match(
         (yield* Effect.flip(serve)).message,
-        /^Port \d+ cannot be served on: another program is using it\. Give/
+        /^The dashboard cannot use port \d+: another program is using it\. Give/
       )
       yield* Effect.callback<void>((resume) => void taken.close(() => resume(Effect.void)))
       // Even while somebody is listening.

@@ -84,7 +84,7 @@ const notesOf = (read: Partial<Journal.Read>, trials = 0) =>
 
 describe("what is said of a search", () => {
   it("speaks of what its journal has not", () => {
-    assert.deepStrictEqual(notesOf({}), ["It has no trial yet."])
+    assert.deepStrictEqual(notesOf({}), ["It has no trials yet."])
     assert.match(notesOf({}, 1).join(" "), /Only one trial has a result.*guessed from their names/)
     assert.match(notesOf({ isCut: true }, 20).join(" "), /may be missing/)
     const { entries } = journal({ trials: 17 })
@@ -106,7 +106,7 @@ describe("what is said of a search", () => {
       ...journal({ trials: 3 }),
       identity: { space: "s", seed: "1", settings: { fidelity: 7, objectives: "?" } }
     }
-    assert.strictEqual(Run.of(strange, about).info.strategy, "of its own")
+    assert.strictEqual(Run.of(strange, about).info.strategy, "a custom strategy")
   })
 })
 
@@ -131,14 +131,14 @@ describe("a filter", () => {
   })
 
   it.each([
-    ["acuracy > 0.9", /acuracy.* is no column/],
+    ["acuracy > 0.9", /Neither .acuracy. nor .* is a column/],
     ["nothing", /There is no column nothing\. There are /],
     ["accuracy > ", /It ends where/],
     ["accuracy > high", /give a number/],
     ["(trial = 1", /bracket/],
     ["trial = 1 trial = 2", /one too many/],
     ["trial = 1 ; 2", /is not understood/],
-    ["> 3", /stands where a column/]
+    ["> 3", /is where a column/]
   ])("%s is a mistake that is said in a sentence", (expression, says) => {
     assert.match(Result.getOrThrow(Result.flip(picked(expression))), says)
   })

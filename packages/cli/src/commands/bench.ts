@@ -61,7 +61,7 @@ const accuracyOf = Effect.fnUntraced(function* (name: string, file: string, data
     ([, { shape }]) => shape.length === 1 && shape[0] === card.classes?.length
   )?.[0]
   if (logits === undefined || card.classes === null)
-    return yield* fault(`--dataset: ${name} tells no classes apart, so it has no accuracy. Leave --dataset out.`)
+    return yield* fault(`--dataset: ${name} is not a classifier, so it has no accuracy. Leave --dataset out.`)
   const [, height = null] = card.picture === null ? [] : (card.inputs[card.picture.input]?.shape ?? [])
   const services = yield* Effect.mapError(
     Layer.build(Setup.dataset(undefined, dataset, height === null ? {} : { size: height })),
@@ -104,11 +104,11 @@ const interval = ({ high, low, value }: Statistics.Interval, digits: number) =>
 export const loadNote = (others: number, drift = 0): ReadonlyArray<string> =>
   others > Load.quiet
     ? [
-        `other programs had ${others.toFixed(1)} cores meanwhile: intervals are wider, and a quiet machine gives better figures`
+        `other programs used ${others.toFixed(1)} cores during the measurement, which widens the intervals; a quiet machine gives better figures`
       ]
     : drift > Stopwatch.steady
       ? [
-          `the machine's own speed went up and down by ${format.percent(drift, 0)} meanwhile: the quickest turns count, and a steadier machine gives better figures`
+          `the machine's own speed varied by ${format.percent(drift, 0)} during the measurement, so the quickest rounds count; a steadier machine gives better figures`
         ]
       : []
 
@@ -129,11 +129,11 @@ export const bench = Command.make(
     batch: flags.batch.pipe(Flag.withDefault(1), Flag.withDescription("Examples at a time (default 1)")),
     rounds: flags
       .whole("rounds", 3, 10_000)
-      .pipe(Flag.withDefault(15), Flag.withDescription("Turns of every model (default 15)")),
+      .pipe(Flag.withDefault(15), Flag.withDescription("Rounds in which every model is measured (default 15)")),
     dataset: Flag.String("dataset").pipe(
       Flag.withMetavar("name|folder"),
       Flag.optional,
-      Flag.withDescription("Whose test examples accuracy is found on, of files that tell classes (default: none)")
+      Flag.withDescription("Data set on whose test examples the accuracy of classifiers is measured (default: none)")
     ),
     config: networks.config,
     json: flags.json
@@ -146,7 +146,7 @@ export const bench = Command.make(
       Effect.gen(function* () {
         const subjects = yield* Effect.forEach(models, (name) => subjectOf(name, config))
         const memory = yield* Effect.forEach(subjects, Memory.planned(target))
-        const onTurn = yield* counting.make(`turns of ${format.plural(models.length, "model")}`)
+        const onTurn = yield* counting.make(`rounds of ${format.plural(models.length, "model")}`)
         const measured = yield* Stopwatch.measure({ target, rounds, onTurn })(subjects)
         const data = Option.isNone(dataset) ? undefined : yield* plans.datasetNamed(dataset.value, process.cwd())
         const accuracies = yield* Effect.forEach(subjects, ({ name, path }) =>
@@ -206,7 +206,7 @@ export const bench = Command.make(
     )
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Measure models beside one another on this machine: latency, memory, size, accuracy"),
+  Command.withDescription("Compare models on this machine: latency, memory, size, accuracy"),
   Command.withExamples([
     { command: "uninet bench runs/a/best.onnx runs/b/best.onnx", description: "Two networks, on one thread" },
     { command: "uninet bench runs/a runs/b --dataset mnist --for cpu:2 --batch 8", description: "With their accuracy" },

@@ -29,12 +29,10 @@ const writable = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const name = yield* runFolder.shown(file)
   if (yield* Effect.orElseSucceed(fs.exists(file), () => false))
-    return yield* fault(`--out ${name} is there already. Give the name of a new file; nothing was changed.`)
+    return yield* fault(`--out ${name} already exists. Give the name of a new file; nothing was changed.`)
   const probe = `${file}.part`
   yield* Effect.mapError(Effect.andThen(fs.writeFileString(probe, ""), fs.remove(probe)), ({ message }) =>
-    fault(
-      `--out ${name} cannot be written: ${message}. Give a file in a folder that is there and that you may write to.`
-    )
+    fault(`--out ${name} cannot be written: ${message}. Give a file in an existing folder that you may write to.`)
   )
 })
 
@@ -47,21 +45,21 @@ export const benchmark = Command.make(
     strategies: Flag.String("strategies").pipe(
       Flag.withMetavar("a,b,…"),
       Flag.withDefault(usual),
-      Flag.withDescription(`Of ${Strategies.names.join(", ")}`)
+      Flag.withDescription(`Strategies to compare, out of ${Strategies.names.join(", ")}`)
     ),
     budgets: Flag.String("budgets").pipe(
       Flag.withMetavar("n,m,…"),
       Flag.filterMap(counts, () => `whole numbers from 1 to ${mostEvaluations}, such as 100,200`),
       Flag.withDefault([100, 200]),
-      Flag.withDescription("Evaluations after which to look (default 100,200)")
+      Flag.withDescription("Numbers of evaluations at which to compare (default 100,200)")
     ),
     seeds: flags
       .whole("seeds", 1, 100_000)
-      .pipe(Flag.withDefault(10), Flag.withDescription("Times that each is played (default 10)")),
+      .pipe(Flag.withDefault(10), Flag.withDescription("How many times each strategy is run (default 10)")),
     out: Flag.Path("out").pipe(
       Flag.withMetavar("file.json"),
       Flag.optional,
-      Flag.withDescription("Write everything, the curves with it, as JSON into a new file")
+      Flag.withDescription("Write everything, including the curves, as JSON to a new file")
     ),
     device: flags.device.pipe(Flag.withDefault(Device.standard)),
     json: flags.json
@@ -87,7 +85,7 @@ export const benchmark = Command.make(
       Effect.mapError(({ message }) => fault(message))
     )
     if (Option.isSome(out))
-      yield* runFolder.write(out.value, `${JSON.stringify(played, null, 2)}\n`, "Give another file by --out.")
+      yield* runFolder.write(out.value, `${JSON.stringify(played, null, 2)}\n`, "Give another file with --out.")
     yield* Console.log(json ? JSON.stringify(played, null, 2) : Benchmark.print(played))
   })
 ).pipe(

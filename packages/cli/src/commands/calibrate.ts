@@ -30,14 +30,14 @@ export const calibrate = Command.make(
         yield* fs.makeDirectory(folder, { recursive: true }).pipe(
           Effect.andThen(fs.access(folder, { writable: true })),
           Effect.mapError((error) =>
-            fault(`${out.value} cannot be written: ${runFolder.reasonOf(error)}. Give another place by --out.`)
+            fault(`${out.value} cannot be written: ${runFolder.reasonOf(error)}. Give another place with --out.`)
           )
         )
       }
       const text = CostModel.print(yield* Calibrate.measure(yield* counting.make("operators")))
       if (Option.isNone(out)) return yield* Console.log(text.trimEnd())
       yield* Effect.mapError(fs.writeFileString(out.value, text), at("--out"))
-      yield* Console.log(`${out.value}: use it by uninet explain … --device cpu --cost-model ${out.value}`)
+      yield* Console.log(`${out.value}: use it with: uninet explain … --device cpu --cost-model ${out.value}`)
     }).pipe(Effect.scoped, Effect.mapError(said))
 ).pipe(
   Command.withDescription(
@@ -47,7 +47,7 @@ export const calibrate = Command.make(
     { command: "uninet calibrate --out costs.json", description: "A cost model of this machine" },
     {
       command: "uninet explain B0 --batch 8 --device cpu --cost-model costs.json",
-      description: "What was chosen, at times predicted for this machine"
+      description: "What was chosen, with times predicted for this machine"
     }
   ])
 )

@@ -22,7 +22,7 @@ const config = {
     .pipe(Flag.withDefault(3), Flag.withDescription("How many classes are named for each image (default 3)")),
   invert: Flag.Boolean("invert").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("Exchange black and white: for dark digits on a light ground, since MNIST's are light on dark")
+    Flag.withDescription("Invert black and white, for dark digits on a light background: MNIST's are light on dark")
   ),
   threads: flags.threads.pipe(Flag.optional, Flag.withDescription("Of the engine (default: one for each core)")),
   json: flags.json
@@ -54,7 +54,7 @@ export const classify = Command.make(
         const logits = Object.entries(card.outputs).find(([, { shape }]) => shape.length === 1)?.[0]
         if (classes === null || picture === null || logits === undefined || Object.keys(inputs).length !== 1)
           return yield* fault(
-            `${model} does not classify pictures: it is made for ${card.task}, from ${Model.print(inputs)} to ${Model.print(card.outputs)}. Run it in a program, by OnnxModel of @uninet/export or any ONNX runtime.`
+            `${model} does not classify pictures: it is made for ${card.task}, from ${Model.print(inputs)} to ${Model.print(card.outputs)}. Run it from a program, with OnnxModel of @uninet/export or any ONNX runtime.`
           )
         const { cropRatio, deviation, input, mean } = picture
         const [channels = 1, height = 1, width = 1] = inputs[input]?.shape ?? []
@@ -86,7 +86,7 @@ export const classify = Command.make(
     )
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Say what an exported network takes images for"),
+  Command.withDescription("Classify images with an exported network"),
   Command.withExamples([
     { command: "uninet classify runs/demo/best.onnx seven.png", description: "The most likely classes" },
     { command: "uninet classify digits.onnx scans/*.jpg --invert --top 1", description: "Dark ink on white paper" },

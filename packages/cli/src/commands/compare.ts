@@ -34,7 +34,7 @@ const shown = ({ shares }: Task, { name }: Comparison.By) => {
 const verdicts = {
   better: "better",
   worse: "worse",
-  open: "these runs do not tell"
+  open: "not distinguishable"
 } as const satisfies Record<Comparison.Difference["verdict"], string>
 
 const tableOf = (head: ReadonlyArray<string>) =>
@@ -66,13 +66,13 @@ const describe = (found: Comparison.Compared, task: Task): string => {
     ])
   const few = found.groups.filter(({ runs }) => runs.length < Comparison.fewest)
   return [
-    `Best ${found.by.name} on the validation split; a difference above 0 speaks for the second.`,
+    `Best ${found.by.name} on the validation split; a difference above 0 favours the second.`,
     ...groups,
     ...(found.differences.length > 0 ? [format.fitted(table.toString())] : []),
-    ...(found.groups.length < 2 ? ["All are seeds of one search: there is nothing to hold against one another."] : []),
+    ...(found.groups.length < 2 ? ["All are seeds of one search, so there is nothing to compare."] : []),
     ...(found.groups.length > 1 && few.length > 0
       ? [
-          `note: ${few.map(({ name, runs }) => `${name} has ${format.plural(runs.length, "seed")}`).join(", ")}; from ${Comparison.fewest} each a difference can be told from chance`
+          `note: ${few.map(({ name, runs }) => `${name} has ${format.plural(runs.length, "seed")}`).join(", ")}; with ${Comparison.fewest} or more each, a difference can be told from chance`
         ]
       : []),
     ...found.empty.map((name) => `note: ${name} has no result yet`)
@@ -84,16 +84,16 @@ export const compare = Command.make(
   {
     runs: Argument.String("run").pipe(
       Argument.variadic({ min: 2 }),
-      Argument.withDescription("The folders of two searches or more; those that differ in the seed alone are one group")
+      Argument.withDescription("The folders of two searches or more; those that differ only in the seed form one group")
     ),
     measure: Flag.String("measure").pipe(
       Flag.withMetavar("name"),
       Flag.optional,
-      Flag.withDescription("What is compared: a measure of the task, or reward (default: the measure that decides)")
+      Flag.withDescription("What is compared: a measure of the task, or reward (default: the deciding measure)")
     ),
     seed: Flag.String("seed").pipe(
       Flag.withDefault("compare"),
-      Flag.withDescription("Decides the resampling of the intervals (default compare)")
+      Flag.withDescription("Seed for resampling the intervals (default compare)")
     ),
     json: flags.json
   },
@@ -119,9 +119,7 @@ export const compare = Command.make(
     yield* Console.log(json ? JSON.stringify(found, null, 2) : describe(found, first.task))
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription(
-    "Hold searches against one another: the best by equal trials, time and MACs, and what chance does"
-  ),
+  Command.withDescription("Compare searches: the best at equal trials, time and MACs, with intervals"),
   Command.withExamples([
     { command: "uninet compare runs/ppo runs/evolution", description: "Two searches" },
     {

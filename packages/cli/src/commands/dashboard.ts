@@ -167,14 +167,14 @@ export const dashboard = Command.make(
     ),
     database: machines.database.pipe(
       Flag.withDescription(
-        `Without a folder: the searches of this PostgreSQL database, on whatever machine they are driven (default: the environment's ${machines.variable}, else runs)`
+        `Without a folder: the searches in this PostgreSQL database, whichever machine drives them (default: the environment's ${machines.variable}, else runs)`
       )
     ),
     port: flags
       .whole("port", 0, 65_535)
       .pipe(
         Flag.withDefault(8380),
-        Flag.withDescription("The port of this machine to serve on (default 8380); 0 takes any that is free")
+        Flag.withDescription("The port of this machine to serve on (default 8380); 0 picks a free one")
       ),
     open: Flag.Boolean("open").pipe(Flag.withDefault(false), Flag.withDescription("Open it in the browser"))
   },
@@ -196,7 +196,7 @@ export const dashboard = Command.make(
       const source = yield* url === undefined ? sourceOf(folder) : sourceOnDatabase(url)
       const served = yield* Dashboard.serve(source, { port })
       yield* Console.log(
-        `${served.url} has the searches of ${url === undefined ? folder : "the database"}; Ctrl-C ends`
+        `${served.url} shows the searches of ${url === undefined ? folder : "the database"}; Ctrl-C stops it`
       )
       if (open) yield* opening.browser(served.url)
       return yield* Effect.never

@@ -27,7 +27,7 @@ const print = (about: Report.Description): string => {
   return [
     `${about.name}: ${[...(classes.length > 0 ? [`${classes.length} classes`] : []), ...shapes].join(", ")}`,
     format.fitted(table.toString()),
-    ...(leftOut.length === 0 ? [] : [`left out   files that are no images by their names: ${leftOut.join(", ")}`]),
+    ...(leftOut.length === 0 ? [] : [`left out   files whose names are not those of images: ${leftOut.join(", ")}`]),
     ...(mean === undefined ? [] : [`mean       ${numbers(mean)} (of byte / 255, by channel)`]),
     ...(deviation === undefined ? [] : [`deviation  ${numbers(deviation)}`])
   ].join("\n")
@@ -62,11 +62,11 @@ export const data = Command.make(
         const fs = yield* FileSystem.FileSystem
         const file = yield* runFolder.shown(sheet.value)
         if (yield* Effect.orElseSucceed(fs.exists(sheet.value), () => false))
-          return yield* fault(`--sheet ${file} is there already. Give the name of a new file; nothing was changed.`)
+          return yield* fault(`--sheet ${file} already exists. Give the name of a new file; nothing was changed.`)
         yield* runFolder.write(
           sheet.value,
           yield* Report.contactSheet()(dataset),
-          "Give --sheet a file in a folder that is there and that you may write to."
+          "Give --sheet a file in an existing folder that you may write to."
         )
         yield* Console.error(`${file} shows images of every class`)
       })

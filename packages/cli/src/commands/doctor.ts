@@ -57,39 +57,39 @@ const known: Record<Device.Chosen, Known> = {
   },
   webgpu: {
     ...ofOrt,
-    why: "trains on a GPU of any maker, with the weights staying on it",
+    why: "trains on any vendor's GPU and keeps the weights on it",
     command: platform() === "linux" ? "apt-get install libvulkan1 mesa-vulkan-drivers" : "",
     notes:
       platform() === "linux"
         ? [
-            "needs a GPU; one of NVIDIA has its own driver in place of mesa's",
+            "needs a GPU; for NVIDIA's, use its own driver instead of mesa's",
             "without one it can be tried on the processor, slowly:",
             `  apt-get install chromium`,
             `  LD_LIBRARY_PATH=/usr/lib/chromium VK_ICD_FILENAMES=${software} ${command.uninet("doctor")}`
           ]
-        : ["needs the driver of the GPU's maker"]
+        : ["needs the GPU vendor's driver"]
   },
   cuda: {
     ...ofOrt,
-    why: "trains on an NVIDIA GPU by cuDNN",
+    why: "trains on an NVIDIA GPU with cuDNN",
     command: `(cd ${ortFolder} && ONNXRUNTIME_NODE_INSTALL=cuda12 node script/install.js)`,
     notes: ["needs Linux on x64, an NVIDIA GPU with its driver, CUDA 12 and cuDNN 9; downloads the provider from NuGet"]
   },
   "tfjs-node-gpu": {
     ...ofTfjs,
-    why: "a second opinion on an NVIDIA GPU, by TensorFlow's own kernels",
+    why: "a second opinion on an NVIDIA GPU, from TensorFlow's own kernels",
     command: nodePackage("@tensorflow/tfjs-node-gpu"),
     notes: ["needs CUDA 11 and cuDNN 8; downloads libtensorflow"]
   },
   "tfjs-node": {
     ...ofTfjs,
-    why: "a second opinion by TensorFlow's own kernels",
+    why: "a second opinion from TensorFlow's own kernels",
     command: nodePackage("@tensorflow/tfjs-node"),
     notes: ["downloads libtensorflow"]
   },
   "tfjs-wasm": {
     ...ofTfjs,
-    why: "runs where ONNX Runtime does not, a browser too",
+    why: "runs where ONNX Runtime does not, including browsers",
     command: "npx -y pnpm install",
     notes: []
   },
@@ -151,7 +151,7 @@ const judged = (device: Device.Chosen, outcome: Outcome, reference: ReadonlyArra
     state: verified ? "ready" : "wrong",
     engine,
     step: { seconds, loss: losses.at(-1) ?? Number.NaN, verified },
-    reason: verified ? null : "its training steps do not give the numbers of ONNX Runtime on the processor",
+    reason: verified ? null : "its training steps do not give the same numbers as ONNX Runtime on the processor",
     remedy: null
   }
 }
@@ -201,12 +201,14 @@ export const doctor = Command.make(
         "",
         ...engines.map(shown),
         "",
-        "Commands take a device by --device; auto is the first GPU that works, else cpu."
+        "Choose a device with --device; auto is the first GPU that works, else cpu."
       ].join("\n")
     )
   })
 ).pipe(
-  Command.withDescription("Say what there is to compute with, checked by a training step, and how to add the rest"),
+  Command.withDescription(
+    "List what there is to compute with, check each with a training step, and say how to add the rest"
+  ),
   Command.withExamples([
     { command: "uninet doctor", description: "Every device, with what is missing and the command that adds it" },
     { command: "uninet doctor --json", description: "The same as JSON" }

@@ -23,7 +23,7 @@ import * as trained from "../internal/trained.ts"
 
 const config = {
   run: Argument.Path("run").pipe(
-    Argument.withDescription("The folder of a uninet train or search, or a safetensors file that one of them wrote")
+    Argument.withDescription("The folder of a training or search, or a safetensors file that one of them wrote")
   ),
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
@@ -34,7 +34,7 @@ const config = {
   ),
   split: Flag.Literals("split", ["test", "validation", "train"]).pipe(
     Flag.withDefault("test"),
-    Flag.withDescription("Which examples (default test)")
+    Flag.withDescription("Split to evaluate on (default test)")
   ),
   batch: flags.batch.pipe(
     Flag.withDefault(128),
@@ -142,7 +142,7 @@ export const evaluate = Command.make(
           const { classes } = data
           const { details, examples, measures } = found
           if (examples === 0)
-            return yield* fault(`the ${split} split of ${datasetName} has no examples. Give another by --split.`)
+            return yield* fault(`the ${split} split of ${datasetName} has no examples. Give another with --split.`)
           const confused = Option.getOrUndefined(Schema.decodeUnknownOption(Details)(details))
           yield* Console.log(
             json
@@ -173,9 +173,11 @@ export const evaluate = Command.make(
     )
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Test a trained network: the measures of its task, and for classes what is taken for what"),
+  Command.withDescription(
+    "Evaluate a trained network: its task's measures and, for classification, which classes are confused"
+  ),
   Command.withExamples([
     { command: "uninet evaluate runs/b0", description: "The best weights on the test split" },
-    { command: "uninet evaluate runs/demo --split validation --json", description: "Of a search, as JSON" }
+    { command: "uninet evaluate runs/demo --split validation --json", description: "A search's best network, as JSON" }
   ])
 )

@@ -48,7 +48,7 @@ const begin = Effect.fnUntraced(function* ({ experiment }: Experiment.Loaded, fo
   yield* runFolder.write(
     path.join(folder, files.experiment),
     Experiment.print(experiment),
-    "Give another folder by --out."
+    "Give another folder with --out."
   )
 })
 
@@ -61,7 +61,7 @@ export const experiment = Command.make(
     out: Flag.Path("out").pipe(
       Flag.withMetavar("folder"),
       Flag.optional,
-      Flag.withDescription("Where it is kept, and gone on with where it was begun (default: runs/ and the file's name)")
+      Flag.withDescription("Where it is kept; if it was begun there, it continues (default: runs/ and the file's name)")
     ),
     workers: flags.workers.pipe(
       Flag.optional,
@@ -69,7 +69,7 @@ export const experiment = Command.make(
     ),
     dryRun: Flag.Boolean("dry-run").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("Say what would be trained, and about how long it takes; nothing is written")
+      Flag.withDescription("Show what would be trained and about how long it takes; nothing is written")
     ),
     device: flags.device.pipe(Flag.withDefault(Device.standard)),
     allowMixed: flags.allowMixed,
@@ -94,7 +94,7 @@ export const experiment = Command.make(
     ]
     const again = Effect.suspend(() =>
       Console.error(
-        `\nStopped. What is trained so far is kept in ${name}; go on with: ${command.uninet("experiment", file, "--out", name, ...more)}`
+        `\nStopped. What has been trained so far is kept in ${name}; continue with: ${command.uninet("experiment", file, "--out", name, ...more)}`
       )
     )
     yield* Effect.scoped(
@@ -110,10 +110,10 @@ export const experiment = Command.make(
     )
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Hold searches, spaces, strategies and recipes against one another under equal budgets"),
+  Command.withDescription("Compare searches, spaces, strategies and recipes under equal budgets"),
   Command.withExamples([
     { command: "uninet experiment parts.json --dry-run", description: "What would be trained, and for how long" },
-    { command: "uninet experiment parts.json", description: "Begin it in runs/parts, or go on with it" }
+    { command: "uninet experiment parts.json", description: "Start it in runs/parts, or continue it" }
   ])
 )
 
@@ -127,14 +127,14 @@ const running = Effect.fnUntraced(function* (
   const dataset = yield* Dataset.Dataset
   const { experiment: given } = loaded
   const [first] = arms
-  if (first === undefined) return yield* fault(`${loaded.path} has no arm. Give some.`)
+  if (first === undefined) return yield* fault(`${loaded.path} has no arms. Give it some.`)
   const { task } = first.domain.of
   const units = experiments.unitsOf(given, arms, folder)
   const by = { name: task.decides, direction: task.measures[task.decides] ?? "higher" } as const
   const write = Effect.gen(function* () {
     const stood = yield* Effect.forEach(units, experiments.stand)
     const found = results.of(given, arms, stood, dataset)
-    const remedy = "What was trained is kept; make room, and give the command again."
+    const remedy = "What was trained is kept; free disk space, then run the command again."
     const text = tables.markdown(found, given, task.shares)
     yield* runFolder.write(path.join(folder, files.json), `${JSON.stringify(found, undefined, 2)}\n`, remedy)
     yield* runFolder.write(path.join(folder, files.markdown), text, remedy)
@@ -151,6 +151,6 @@ const running = Effect.fnUntraced(function* (
   yield* Console.log(
     json
       ? JSON.stringify({ out: folder, ...found }, undefined, 2)
-      : `${text}\n${name}/ has ${Object.values(files).slice(1).join(", ")}, and a folder of each arm`
+      : `${text}\n${name}/ has ${Object.values(files).slice(1).join(", ")}, and a folder for each arm`
   )
 })

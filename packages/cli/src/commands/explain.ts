@@ -45,9 +45,9 @@ const ofLayouts = ({ choices, conversions, layouts }: Explain.Explained): string
       ["op", "in lanes", "plain", "in its readers' loops"],
       layouts.map(({ inReaders, kind, lanes, plain }) => [kind, lanes, plain, inReaders])
     ),
-    `${format.plural(conversions.count, "move")} into lanes or out of them, ${format.count(conversions.bytes)}B`,
+    `${format.plural(conversions.count, "move")} into or out of lanes, ${format.count(conversions.bytes)}B`,
     "",
-    "What several ops read, written down once or computed by each of them (predicted nanoseconds of an element; the largest differences):",
+    "Values that several ops read, written once or computed by each reader (predicted nanoseconds per element; the largest differences):",
     table(
       ["op", "path", "readers", "chosen", "written once", "in its readers"],
       refused.map(({ chosen, inReaders, node, uses, written }) => [
@@ -117,7 +117,7 @@ const ofKernels = ({ kernels }: Explain.Explained, limits: Explain.Limits | unde
 
 const ofMemory = ({ memory }: Explain.Explained): string =>
   [
-    `variables ${format.count(memory.variables)}B, working memory ${format.count(memory.working)}B and ${format.count(memory.tile)}B of a tile's own; most is in use in phase ${memory.peakPhase} of ${memory.phases}, ${format.count(memory.peak)}B; ${format.plural(memory.inPlace, "new value")} of variables written over the old`,
+    `variables ${format.count(memory.variables)}B, working memory ${format.count(memory.working)}B and ${format.count(memory.tile)}B for a tile; the peak is ${format.count(memory.peak)}B, in phase ${memory.peakPhase} of ${memory.phases}; ${format.plural(memory.inPlace, "new value")} of variables written over the old ones`,
     table(
       ["buffer", "bytes", "from phase", "to phase"],
       memory.buffers
@@ -161,7 +161,7 @@ const ofLoops = Effect.fnUntraced(function* (program: Program.Program, { fused, 
 })
 
 const reached = ({ bytes, macs }: Explain.Limits) =>
-  `This machine, one thread: products ${((2 * macs) / 1e6).toFixed(0)} GFLOP/s, reading and writing ${(bytes / 1e6).toFixed(1)} GB/s; an op's limit is the longer of the two.`
+  `This machine on one thread: products at ${((2 * macs) / 1e6).toFixed(0)} GFLOP/s, reads and writes at ${(bytes / 1e6).toFixed(1)} GB/s; an op's limit is the longer of the two times.`
 
 /** What `--device cpu` makes of a program. */
 const ofCpu = Effect.fnUntraced(function* (program: Program.Program, { costs, json, measure, stage }: Asked) {
@@ -196,11 +196,11 @@ const ofCpu = Effect.fnUntraced(function* (program: Program.Program, { costs, js
           cpu.ofMemory(explained).split("\n", 1)[0]
         ]
       : [texts[chosen](), ...(measured === undefined ? [] : [cpu.ofMeasured(measured)])]),
-    `Predicted: ${explained.predicted.toFixed(1)} ms, ${explained.plain.toFixed(1)} ms by the plain form of everything (${costs.source}).`,
+    `Predicted: ${explained.predicted.toFixed(1)} ms, or ${explained.plain.toFixed(1)} ms with every op in its plain form (${costs.source}).`,
     ...(measured === undefined
       ? []
       : [
-          `Measured: ${measured.wall.toFixed(1)} ms, ${measured.wallOfPlain.toFixed(1)} ms by the plain form. ${reached(measured.limits)}`
+          `Measured: ${measured.wall.toFixed(1)} ms, or ${measured.wallOfPlain.toFixed(1)} ms with every op in its plain form. ${reached(measured.limits)}`
         ])
   ].join("\n")
 })
@@ -229,7 +229,7 @@ const isLoopStage = (stage: Stage | undefined): stage is LoopStage => loopStages
 const isCpuStage = (stage: Stage | undefined): stage is CpuStage => cpuStages.some((one) => one === stage)
 
 const elsewhere = (stage: string, device: string, own: ReadonlyArray<string>) =>
-  usage(`--stage: there is no stage ${stage} with --device ${device}: give one of ${own.join(", ")}.`)
+  usage(`--stage: --device ${device} has no stage ${stage}. Give one of ${own.join(", ")}.`)
 
 export const explain = Command.make(
   "explain",
@@ -241,13 +241,13 @@ export const explain = Command.make(
     stage: Flag.Literals("stage", stages).pipe(
       Flag.optional,
       Flag.withDescription(
-        "One stage in full: rewrites, layouts, memory, and kernels of the loops or nodes, the operators of ONNX Runtime (default: a summary)"
+        "One stage in full: rewrites, layouts, memory, and either the loops' kernels or ONNX Runtime's operators, the nodes (default: a summary)"
       )
     ),
     measure: Flag.Boolean("measure").pipe(
       Flag.withDefault(false),
       Flag.withDescription(
-        "Run it on made-up numbers, one thread, and put milliseconds beside each op's own limit here"
+        "Run it on made-up numbers on one thread, and show milliseconds next to each op's limit on this machine"
       )
     ),
     device: Flag.Literals("device", ["cpu", "loops", "portable"]).pipe(
@@ -256,22 +256,22 @@ export const explain = Command.make(
     ),
     batch: flags.batch.pipe(
       Flag.withDefault(Recipe.proxy.batch),
-      Flag.withDescription("Examples of a step (default the search's)")
+      Flag.withDescription("Examples per step (default: the search's)")
     ),
     inference: Flag.Boolean("inference").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("The network's evaluation in place of its training step")
+      Flag.withDescription("Explain the network's evaluation instead of its training step")
     ),
     costs: Flag.Path("cost-model").pipe(
       Flag.withMetavar("file"),
       Flag.optional,
       Flag.withDescription(
-        "By which times of the device cpu are predicted (default the one that ships for this processor)"
+        "Cost model that predicts times for --device cpu (default: the one that ships for this processor)"
       )
     ),
     fused: Flag.Boolean("fused").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("Measure the device loops in place of portable")
+      Flag.withDescription("Measure the device loops instead of portable")
     ),
     config: networks.config,
     json: flags.json
@@ -315,11 +315,11 @@ export const explain = Command.make(
     { command: "uninet explain runs/demo --measure", description: "The same with milliseconds and limits" },
     {
       command: "uninet explain B0 --batch 8 --stage layouts",
-      description: "What lies where, and what was chosen at which predicted cost"
+      description: "How each value is laid out, and what was chosen at what predicted cost"
     },
     {
       command: "uninet explain B0 --batch 8 --device cpu --stage rewrites",
-      description: "What the compiler of the device cpu rewrites, and what each rewrite is predicted to be worth"
+      description: "What the compiler of the device cpu rewrites, and the predicted gain of each rewrite"
     }
   ])
 )

@@ -60,7 +60,7 @@ export const exportTrials = Command.make(
     run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
     format: Flag.Literals("format", formats).pipe(
       Flag.withDescription(
-        "csv or jsonl; event files for TensorBoard; an SQLite storage for Optuna; a file store for MLflow; a table for uninet benchmark, with a card beside it"
+        "csv or jsonl; event files for TensorBoard; an SQLite storage for Optuna; a file store for MLflow; a table for uninet benchmark, with a card next to it"
       )
     ),
     out: Flag.Path("out").pipe(
@@ -71,12 +71,14 @@ export const exportTrials = Command.make(
     deviceFile: Flag.Path("device-file").pipe(
       Flag.withMetavar("file"),
       Flag.optional,
-      Flag.withDescription("With --format table: a device file of uninet profile, for a column of latencies there")
+      Flag.withDescription(
+        "With --format table: a device file from uninet profile, for a column of latencies on that device"
+      )
     ),
     license: Flag.String("license").pipe(
       Flag.withMetavar("text"),
       Flag.optional,
-      Flag.withDescription("With --format table: what others may do with it, such as CC0-1.0 (default: not said)")
+      Flag.withDescription("With --format table: its licence, such as CC0-1.0 (default: not stated)")
     )
   },
   Effect.fnUntraced(function* ({ deviceFile, format: wanted, license, out, run }) {
@@ -93,13 +95,13 @@ export const exportTrials = Command.make(
     }).pipe(Effect.scoped, Effect.mapError(at(name)))
     const ofTable = Option.isSome(license) ? "--license" : Option.isSome(deviceFile) ? "--device-file" : undefined
     if (wanted !== "table" && ofTable !== undefined)
-      return yield* usage(`${ofTable} is of a table alone. Leave it out, or give --format table.`)
+      return yield* usage(`${ofTable} is only for tables. Leave it out, or give --format table.`)
     /** Next to the table. */
     const card = `${target.replace(/\.json(\.gz)?$/, "")}.md`
     for (const each of wanted === "table" ? [target, card] : [target])
       if (yield* Effect.orElseSucceed(fs.exists(each), () => false))
         return yield* usage(
-          `--out ${yield* runFolder.shown(each)} is there already. Give a new one; nothing was changed.`
+          `--out ${yield* runFolder.shown(each)} already exists. Give a new one; nothing was changed.`
         )
     if (wanted === "table") {
       const trainings = yield* Effect.scoped(
@@ -113,7 +115,7 @@ export const exportTrials = Command.make(
         license: Option.getOrUndefined(license)
       })
       const bytes = target.endsWith(".gz") ? made.bytes : new TextEncoder().encode(JSON.stringify(made.json))
-      const remedy = "Give a place that you may write to, and that has room."
+      const remedy = "Give a place that you may write to and that has free space."
       yield* runFolder.write(target, bytes, remedy)
       yield* runFolder.write(card, made.card, remedy)
       return yield* Console.log(
@@ -121,7 +123,7 @@ export const exportTrials = Command.make(
       )
     }
     const begun = table.rows.filter(({ state }) => state !== "refused").length
-    if (begun === 0) return yield* fault(`${name} has no trial yet. Export it when it has some.`)
+    if (begun === 0) return yield* fault(`${name} has no trials yet. Export it once it has some.`)
     const writing: Effect.Effect<void, { readonly message: string }, FileSystem.FileSystem | Path.Path> =
       wanted === "optuna"
         ? OptunaStorage.write(target)(table)
@@ -131,17 +133,19 @@ export const exportTrials = Command.make(
             ? below(target, MlflowStore.files()(table))
             : fs.writeFileString(target, wanted === "csv" ? Trials.csv(table) : Trials.jsonl(table))
     yield* Effect.mapError(writing, ({ message }) =>
-      fault(`--out ${place}: ${message.replace(/\.$/, "")}. Give a place that you may write to, and that has room.`)
+      fault(
+        `--out ${place}: ${message.replace(/\.$/, "")}. Give a place that you may write to and that has free space.`
+      )
     )
     yield* Console.log(`${place} has ${format.plural(begun, "trial")} of ${name}${opens(wanted, place)}`)
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("A search's trials for other tools: spreadsheets, TensorBoard, Optuna, MLflow"),
+  Command.withDescription("Export a search's trials to other tools: spreadsheets, TensorBoard, Optuna, MLflow"),
   Command.withExamples([
     { command: "uninet export-trials runs/demo --format csv", description: "A table" },
     {
       command: "uninet export-trials runs/random --format table --license CC0-1.0",
-      description: "A table that uninet benchmark plays"
+      description: "A table for uninet benchmark"
     },
     { command: "uninet export-trials runs/demo --format optuna --out demo.db", description: "For optuna-dashboard" }
   ])

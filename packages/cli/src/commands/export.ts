@@ -47,7 +47,7 @@ const config = {
   network: Argument.String("network").pipe(
     Argument.map(networks.named),
     Argument.withDescription(
-      `The folder of a uninet train or search, a safetensors file, ${family.join(", ")}, or a network's JSON file`
+      `The folder of a training or search, a safetensors file, ${family.join(", ")}, or a network's JSON file`
     )
   ),
   format: Flag.Literals("format", Format.all).pipe(
@@ -57,7 +57,7 @@ const config = {
   out: Flag.Path("out").pipe(
     Flag.withMetavar("file"),
     Flag.optional,
-    Flag.withDescription("The file to write (default: one here, named after the network)")
+    Flag.withDescription("The file to write (default: named after the network, in the current folder)")
   ),
   weights: Flag.Path("weights").pipe(
     Flag.withMetavar("file"),
@@ -67,7 +67,7 @@ const config = {
   int8: Flag.Boolean("int8").pipe(
     Flag.withDefault(false),
     Flag.withDescription(
-      "An ONNX file in whole numbers of eight bits, calibrated on training examples: smaller and faster, and less exact, by how much is said"
+      "Write an ONNX file in 8-bit integers, calibrated on training examples: smaller, faster and less accurate; the loss is reported"
     )
   ),
   seed: Flag.String("seed").pipe(
@@ -79,7 +79,7 @@ const config = {
     Flag.withMetavar("name|folder"),
     Flag.optional,
     Flag.withDescription(
-      "Whose test examples the file is checked on (default: what the network was trained on; else MNIST's digits, resized, or random numbers)"
+      "Data set on whose test examples the file is checked (default: the one the network was trained on; else MNIST's digits, resized, or random numbers)"
     )
   ),
   skipBad: flags.skipBad,
@@ -194,7 +194,7 @@ const fileOf = Effect.fnUntraced(function* (given: Flags) {
   const found = path.extname(out)
   if (found !== "" && found !== extension)
     return yield* usage(
-      `--out ends in ${found}, --format ${given.format} writes ${extension}. Give a name that ends in ${extension}, or another --format.`
+      `--out ends in ${found}, but --format ${given.format} writes ${extension}. Give a name that ends in ${extension}, or another --format.`
     )
   const base = path.basename(out, extension)
   if (given.format === "pytorch" && !/^[A-Za-z_]\w*$/.test(base))
@@ -223,9 +223,9 @@ const inEightBits = (
 ): ReadonlyArray<string> => {
   return [
     `in eight bits: ${named(taken)}`,
-    ...(Object.keys(left).length === 0 ? [] : [`left in floats, since int8 cannot take them here: ${named(left)}`]),
+    ...(Object.keys(left).length === 0 ? [] : [`left in floats, since they cannot be quantized here: ${named(left)}`]),
     accuracy === undefined
-      ? "what it loses in accuracy is not known without a data set: give one by --dataset"
+      ? "the loss in accuracy is not known without a data set: give one with --dataset"
       : `accuracy ${format.percent(accuracy.int8, 2)} on ${accuracy.examples} test examples, ${format.percent(accuracy.float, 2)} in floats: ${(100 * Math.abs(accuracy.float - accuracy.int8)).toFixed(2)} points ${accuracy.int8 > accuracy.float ? "gained" : "lost"}`
   ]
 }
@@ -272,7 +272,7 @@ const accuraciesOf = Effect.fnUntraced(function* (
 
 const run = Effect.fnUntraced(function* (given: Flags) {
   if (given.int8 && given.format !== "onnx")
-    return yield* usage(`--int8 is for ONNX files, and --format is ${given.format}. Leave one of them out.`)
+    return yield* usage(`--int8 is for ONNX files, but --format is ${given.format}. Leave one of them out.`)
   const isNetwork = isFamily(given.network) || given.network.endsWith(".json")
   const file = yield* fileOf(given)
   // Before anything is read; Exported.write checks again.
@@ -366,7 +366,7 @@ export const exporting = Command.make(
     { command: "uninet export B1 --weights uninet_b1.safetensors", description: "Published weights as uninet-b1.onnx" },
     {
       command: "uninet export runs/demo --int8 --out demo-int8.onnx",
-      description: "In eight bits, with what it loses"
+      description: "In eight bits, with its loss in accuracy"
     },
     { command: "uninet export B0 --seed 0", description: "Untrained, to measure its speed" }
   ])

@@ -104,7 +104,7 @@ export const inspect = Command.make(
     ),
     image: flags.image.pipe(
       Flag.optional,
-      Flag.withDescription("Height of the images, the width in proportion (default: the network's)")
+      Flag.withDescription("Height of the images; the width changes in proportion (default: the network's)")
     ),
     config: networks.config,
     svg: Flag.Path("svg").pipe(
@@ -134,9 +134,9 @@ export const inspect = Command.make(
       const file = yield* runFolder.shown(svg.value)
       const fs = yield* FileSystem.FileSystem
       if (yield* Effect.orElseSucceed(fs.exists(svg.value), () => false))
-        return yield* fault(`--svg ${file} is there already. Give the name of a new file; nothing was changed.`)
+        return yield* fault(`--svg ${file} already exists. Give the name of a new file; nothing was changed.`)
       const picture = Picture.svg({ title: of.line(point), ...ends(shapes) })(parts)
-      yield* runFolder.write(svg.value, picture, "Give another file by --svg.")
+      yield* runFolder.write(svg.value, picture, "Give another file with --svg.")
       if (!json) return yield* Console.log(`${file} has the network's picture`)
     }
     const costs = { ...named, flops: all.flops, fvcoreCount: all.fvcoreCount }

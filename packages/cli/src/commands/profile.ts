@@ -36,14 +36,14 @@ export const profile = Command.make(
       Flag.withMetavar("name|file"),
       Flag.withDefault("uninet"),
       Flag.withDescription(
-        `Whose networks are measured: ${spaces.names.join(", ")}, or a module with a ModelSpace (default uninet)`
+        `Space whose networks are measured: ${spaces.names.join(", ")}, or a module with a ModelSpace (default uninet)`
       )
     ),
     dataset: Flag.String("dataset").pipe(
       Flag.withMetavar("name|folder"),
       Flag.withDefault("mnist"),
       Flag.withDescription(
-        "For whose examples the networks are, as the search that uses the file has it (default mnist)"
+        "Data set that the networks are for, the same as in the search that uses the file (default mnist)"
       )
     ),
     on: Flag.String("for").pipe(
@@ -54,7 +54,7 @@ export const profile = Command.make(
     int8: Flag.Boolean("int8").pipe(
       Flag.withDefault(false),
       Flag.withDescription(
-        "Networks in eight bits, as uninet export --int8 writes them: searches then have int8Latency"
+        "Measure networks in eight bits, as uninet export --int8 writes them: searches then have int8Latency"
       )
     ),
     batch: flags.batch.pipe(Flag.withDefault(1), Flag.withDescription("Examples at a time (default 1)")),
@@ -76,7 +76,7 @@ export const profile = Command.make(
     const fs = yield* FileSystem.FileSystem
     const name = yield* runFolder.shown(out)
     if (yield* Effect.orElseSucceed(fs.exists(out), () => false))
-      return yield* usage(`--out ${name} is there already. Give another name or remove it; nothing was changed.`)
+      return yield* usage(`--out ${name} already exists. Give another name or remove it; nothing was changed.`)
     const facts = yield* ranked.factsOf(yield* plans.datasetNamed(dataset, process.cwd()))
     const of = yield* Effect.mapError(SpaceSource.load(facts, spaces.known)(yield* spaces.named(space)), at("--space"))
     if (!of.isTrainable)
@@ -111,7 +111,7 @@ export const profile = Command.make(
     )
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Measure networks of a space on this machine, so that searches can go by its latency"),
+  Command.withDescription("Measure networks of a space on this machine, so that searches can use their latency"),
   Command.withExamples([
     { command: "uninet profile --minutes 5 --out device.json", description: "One thread, one MNIST digit at a time" },
     {

@@ -109,7 +109,7 @@ const print = (
     ...[...problems].map(([problem, count]) => `${format.plural(count, "network")}: ${problem}`),
     ...(certificates === null
       ? [
-          "Nothing is known of these by training, so how far to trust the order is unknown; multiply-accumulates alone are often as good."
+          "No training results are known for these, so how far to trust the order is unknown; multiply-accumulates alone are often as good."
         ]
       : [format.fitted(certified(by, certificates))])
   ].join("\n")
@@ -133,7 +133,7 @@ const certified = (
       continue
     }
     const { inside, networks, overall } = made.success
-    const others = `on ${networks} others expect ${between(overall.others)}${inside === null ? "" : `, in classes of equal MACs ${between(inside.others)}`}`
+    const others = `on ${networks} other networks, expect ${between(overall.others)}${inside === null ? "" : `, in classes of equal MACs ${between(inside.others)}`}`
     table.push([
       name,
       interval(overall.spearman),
@@ -146,7 +146,7 @@ const certified = (
       overall.gain.low === 0 && overall.gain.high === 0
         ? `${name} orders them as MACs do`
         : overall.clears
-          ? `${name} is better than MACs alone${inside === null || inside.clears ? "" : ", but not inside classes of equal MACs"}: ${others}`
+          ? `${name} is better than MACs alone${inside === null || inside.clears ? "" : ", but not within classes of equal MACs"}: ${others}`
           : `${name} is not shown to be better than MACs alone: do not rely on it here`
     )
   }
@@ -158,22 +158,22 @@ export const rank = Command.make(
   {
     what: Argument.String("architectures").pipe(
       Argument.withDescription(
-        `A JSON list of networks (as in best.json, or cells of NAS-Bench-201 as texts), a space (${spaces.names.join(", ")}, or a module), or a finished search's folder`
+        `A JSON list of networks (as in best.json, or cells of NAS-Bench-201 as strings), a space (${spaces.names.join(", ")}, or a module), or a finished search's folder`
       )
     ),
     by: Flag.String("by").pipe(
       Flag.withMetavar("a,b,…"),
       Flag.withDefault("naswot,synflow,jacov,macs"),
       Flag.withDescription(
-        `Of ${known.join(", ")}; the table is in the order of the first (default naswot,synflow,jacov,macs)`
+        `Any of ${known.join(", ")}; the table is sorted by the first (default naswot,synflow,jacov,macs)`
       )
     ),
     count: flags
       .whole("count", 1, 1_000_000)
-      .pipe(Flag.withDefault(200), Flag.withDescription("Networks that are drawn from a space (default 200)")),
+      .pipe(Flag.withDefault(200), Flag.withDescription("Networks drawn from a space (default 200)")),
     seed: Flag.String("seed").pipe(
       Flag.withDefault("0"),
-      Flag.withDescription("Decides what is drawn, first values and noise (default 0)")
+      Flag.withDescription("Decides the networks drawn, initial values and noise (default 0)")
     ),
     batch: flags.batch.pipe(
       Flag.withDefault(32),
@@ -182,21 +182,21 @@ export const rank = Command.make(
     dataset: Flag.String("dataset").pipe(
       Flag.withMetavar("name|folder"),
       Flag.optional,
-      Flag.withDescription("Score on its training images instead of noise, and for its shape and classes")
+      Flag.withDescription("Score on this data set's training images instead of noise, and for its shape and classes")
     ),
     image: flags.image.pipe(
       Flag.optional,
-      Flag.withDescription("Edge of the images that a space's networks are for (default 28; 32 of nas-bench-201)")
+      Flag.withDescription("Edge of the images that a space's networks are for (default 28; 32 for nas-bench-201)")
     ),
     channels: flags
       .whole("channels", 1, 4096)
-      .pipe(Flag.optional, Flag.withDescription("Their channels (default 1; 3 of nas-bench-201)")),
+      .pipe(Flag.optional, Flag.withDescription("Channels of these images (default 1; 3 for nas-bench-201)")),
     after: flags
       .whole("after", 1, 1_000_000)
       .pipe(
         Flag.optional,
         Flag.withDescription(
-          "Of a search's folder: predictors see so many of each trial's first epochs, curve goes by them alone, and trials that were not trained to the end are ranked as well"
+          "For a search's folder: predictors see this many of each trial's first epochs, curve uses only them, and trials that were not trained to the end are ranked as well"
         )
       ),
     config: networks.config,
@@ -223,7 +223,7 @@ export const rank = Command.make(
     const epochs = Option.getOrUndefined(after)
     if (names.includes(curve) && epochs === undefined)
       return yield* usage(
-        "--by has curve, which goes by first epochs. Give a search's folder, and --after with their number."
+        "--by has curve, which uses first epochs. Give a search's folder, and the number of epochs with --after."
       )
     if (batch < 4 || batch % 2 === 1) return yield* usage(`--batch is ${batch}. Give an even number of 4 or more.`)
     const data = Option.isNone(dataset) ? undefined : yield* batchOf(dataset.value, batch, seed, image)
@@ -281,7 +281,7 @@ export const rank = Command.make(
       )
     }
     if ([...scoresBy.values()].every((scores) => scores.every((score) => score === null)))
-      return yield* fault(Object.values(rows[0]?.problems ?? {})[0] ?? "there is no network to be ranked. Give some.")
+      return yield* fault(Object.values(rows[0]?.problems ?? {})[0] ?? "there is no network to rank. Give some.")
     const ranks = Object.fromEntries([...scoresBy].map(([name, scores]) => [name, places(scores)]))
     const full = rows.map((row, i) => ({
       ...row,
@@ -333,17 +333,17 @@ export const rank = Command.make(
   }, Effect.mapError(said))
 ).pipe(
   Command.withDescription(
-    "Rank networks before any training, with how far the order can be trusted where results are known"
+    "Rank networks before any training, and say how far the order can be trusted where results are known"
   ),
   Command.withExamples([
     {
       command: "uninet rank nas-bench-201 --by az-nas,naswot,macs --count 50 --json",
-      description: "Cells that are drawn at random"
+      description: "Cells drawn at random"
     },
     { command: "uninet rank runs/demo --by naswot,snip", description: "What a search trained, with certificates" },
     {
       command: "uninet rank runs/rungs --after 1 --by curve,ridge",
-      description: "What trials would come to by their first epoch, those that were stopped included"
+      description: "Trials by their first epoch, including those that were stopped"
     }
   ])
 )
@@ -355,7 +355,7 @@ const batchOf = (name: string, batch: number, seed: string, image: Option.Option
       const data = yield* Datasets.make(name, Option.isSome(image) ? { size: image.value } : {})
       const first = yield* Stream.runHead(data.train.batches({ batch, shuffle: { seed } }))
       return Option.isNone(first) || first.value.size < batch
-        ? yield* usage(`--batch is ${batch}, and ${name} has only ${data.train.size} training examples. Give less.`)
+        ? yield* usage(`--batch is ${batch}, but ${name} has only ${data.train.size} training examples. Give fewer.`)
         : { facts: Facts.of(data), examples: first.value }
     })
   ).pipe(Effect.mapError((error) => (error instanceof CliFault ? error : at("--dataset")(error))))
@@ -383,7 +383,7 @@ const predicted = (
     const [first] = candidates
     if (first === undefined || candidates.some(({ of }) => of !== first.of))
       return yield* Result.fail(
-        "the networks are of several spaces, whose choices have nothing in common; rank those of one"
+        "the networks are from several spaces, whose choices have nothing in common; rank those of one space at a time"
       )
     const { encode } = Features.ofChoices(candidates.map(({ point }) => point))(first.of.space)
     const features = candidates.map(({ curve, of, point }, i) => {

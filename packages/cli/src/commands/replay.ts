@@ -17,7 +17,7 @@ import * as training from "../internal/training.ts"
 
 const config = {
   run: Argument.String("run").pipe(Argument.withDescription("The folder of a search")),
-  trial: Argument.String("trial").pipe(Argument.withDescription("A trial's number, as it is printed")),
+  trial: Argument.String("trial").pipe(Argument.withDescription("A trial's number, as printed")),
   config: plans.config.config,
   device: plans.config.device,
   allowMixed: flags.allowMixed,
@@ -109,20 +109,18 @@ export const replay = Command.make(
         ? JSON.stringify({ trial: index, line, point, seed, seconds, now, journal: journal ?? null, same }, null, 2)
         : [
             `now:     ${outcomeIn(now, task)} (${format.time(seconds)})`,
-            journal === undefined ? "journal: it was not finished" : `journal: ${outcomeIn(journal, task)}`,
+            journal === undefined ? "journal: not finished" : `journal: ${outcomeIn(journal, task)}`,
             ...(same === null ? [] : [same ? "The same." : "Not the same."])
           ].join("\n")
     )
     if (same === false)
       return yield* fault(
-        `trial ${index} came out differently from what the journal of ${name} has. Look for what differs: the machine, the version, the config module or the data.`
+        `trial ${index} came out differently than in the journal of ${name}. Look for what differs: the machine, the version, the config module or the data.`
       )
   }, Effect.mapError(said))
 ).pipe(
   Command.withDescription("Train one trial of a search again, exactly, and compare it with the journal"),
-  Command.withExamples([
-    { command: "uninet replay runs/demo 7", description: "What became of trial 7, again, in this process" }
-  ])
+  Command.withExamples([{ command: "uninet replay runs/demo 7", description: "Train trial 7 again, in this process" }])
 )
 
 const failed = (error: unknown) => fault(error instanceof Error ? error.message : String(error))

@@ -43,7 +43,9 @@ const detailsOf = Effect.fnUntraced(function* (folder: string, run: Run.Run, tab
   if (trials.length === 0) return []
   const made = yield* Effect.result(reported.detailing(folder))
   if (made._tag === "Failure") {
-    yield* Console.error(`note: the report of ${run.info.name} has no blocks of networks: ${made.failure.message}`)
+    yield* Console.error(
+      `note: the report of ${run.info.name} does not show the blocks of networks: ${made.failure.message}`
+    )
     return []
   }
   const until = performance.now() + patience
@@ -61,18 +63,18 @@ const drawFront = Effect.fnUntraced(function* (runs: ReadonlyArray<string>, file
   const path = yield* Path.Path
   const [folder] = runs
   if (folder === undefined || runs.length > 1)
-    return yield* usage("--front draws one search: give one folder, or leave --front out for a page of all.")
+    return yield* usage("--front draws one search: give one folder, or leave --front out for a page with all of them.")
   if (!/\.svg$/i.test(file))
     return yield* usage(
-      `--front ${yield* runFolder.shown(file)} is no name of a picture. Give a file that ends in .svg.`
+      `--front ${yield* runFolder.shown(file)} is not the name of a picture. Give a file that ends in .svg.`
     )
   const { run } = yield* reported.read(path.resolve(folder))
   const drawn = FrontPicture.svg(run.info)(Run.table(run))
   if (drawn === undefined)
     return yield* fault(
-      `${run.info.name} has no result yet in which a measure stands against a cost. Draw it when trials have finished.`
+      `${run.info.name} has no result yet with both a measure and a cost. Draw its front once trials have finished.`
     )
-  yield* runFolder.write(path.resolve(file), drawn, "Give another place by --front")
+  yield* runFolder.write(path.resolve(file), drawn, "Give another place with --front.")
   yield* Console.log(`${yield* runFolder.shown(file)}: the front of ${run.info.name}`)
 })
 
@@ -86,7 +88,9 @@ export const report = Command.make(
     out: Flag.Path("out").pipe(
       Flag.withMetavar("file"),
       Flag.optional,
-      Flag.withDescription("The file to write (default report.html in the run's folder; of several runs, here)")
+      Flag.withDescription(
+        "The file to write (default: report.html in the run's folder; for several runs, in the current folder)"
+      )
     ),
     front: Flag.Path("front").pipe(
       Flag.withMetavar("file"),
@@ -105,7 +109,7 @@ export const report = Command.make(
     const problems: Array<string> = []
     if (Option.isSome(out) && !/\.html?$/i.test(out.value))
       return yield* usage(
-        `--out ${yield* runFolder.shown(out.value)} is no name of a page. Give a file that ends in .html.`
+        `--out ${yield* runFolder.shown(out.value)} is not the name of a page. Give a file that ends in .html.`
       )
     for (const folder of new Set(runs.map((run) => path.resolve(run)))) {
       yield* Effect.matchEffect(reported.read(folder), {
@@ -133,9 +137,9 @@ export const report = Command.make(
       Report.of(shown, { made: Date.now(), problems, ...(compared === undefined ? {} : { compared }) })
     )
     yield* Effect.mapError(fs.makeDirectory(path.dirname(file), { recursive: true }), (error) =>
-      fault(`${path.dirname(file)} cannot be made: ${runFolder.reasonOf(error)}. Give another place by --out.`)
+      fault(`${path.dirname(file)} cannot be created: ${runFolder.reasonOf(error)}. Give another place with --out.`)
     )
-    yield* runFolder.write(file, text, "Give another place by --out")
+    yield* runFolder.write(file, text, "Give another place with --out.")
     const name = yield* runFolder.shown(file)
     const bytes = Buffer.byteLength(text)
     yield* Console.log(
@@ -150,7 +154,7 @@ export const report = Command.make(
             null,
             2
           )
-        : `${name}: ${shown.map(({ info, table }) => `${info.name} with ${format.plural(table.size, "trial")}`).join(", ")}; ${format.count(bytes)}B, nothing beside it is needed`
+        : `${name}: ${shown.map(({ info, table }) => `${info.name} with ${format.plural(table.size, "trial")}`).join(", ")}; ${format.count(bytes)}B, self-contained`
     )
     if (open) yield* opening.browser(file)
   }, Effect.mapError(said))
@@ -160,7 +164,7 @@ export const report = Command.make(
     { command: "uninet report runs/demo --open", description: "Look at a search" },
     {
       command: "uninet report runs/a runs/b --out both.html",
-      description: "Two beside one another, to be sent by mail"
+      description: "Two searches in one file, to send by mail"
     },
     { command: "uninet report runs/demo --front front.svg", description: "Its Pareto front as a picture" }
   ])

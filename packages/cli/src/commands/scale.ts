@@ -78,7 +78,7 @@ const config = {
   ),
   targetMacs: flags
     .macs("target-macs")
-    .pipe(Flag.optional, Flag.withDescription("One member of so many MACs instead, such as 5M")),
+    .pipe(Flag.optional, Flag.withDescription("A single member with this many MACs instead, such as 5M")),
   coefficients: Flag.String("coefficients").pipe(
     Flag.withMetavar("a,b,c"),
     Flag.filterMap(parseCoefficients, () => "three numbers, for depth, width and resolution, such as 1.2,1.1,1.15"),
@@ -91,11 +91,11 @@ const config = {
   ),
   image: flags.image.pipe(
     Flag.optional,
-    Flag.withDescription("Height of the images of all members, the baseline's too: only depth and width grow")
+    Flag.withDescription("Height of the images of all members, including the baseline: only depth and width grow")
   ),
   inherit: Flag.Boolean("inherit").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("Also write weights for every member that start from the baseline's trained ones")
+    Flag.withDescription("Also write weights for every member to start from, made from the baseline's trained ones")
   ),
   dataset: Flag.String("dataset").pipe(
     Flag.withMetavar("name|folder"),
@@ -106,7 +106,7 @@ const config = {
   ),
   epochs: flags
     .whole("epochs", 1, 1_000_000)
-    .pipe(Flag.optional, Flag.withDescription("With --search: of each training (default 1)")),
+    .pipe(Flag.optional, Flag.withDescription("With --search: epochs of each training (default 1)")),
   batch: flags.batch.pipe(
     Flag.optional,
     Flag.withDescription("With --search: examples per training step (default 64)")
@@ -129,7 +129,7 @@ const config = {
   resume: Flag.Path("resume").pipe(
     Flag.withMetavar("folder"),
     Flag.optional,
-    Flag.withDescription("Go on with the search in this folder")
+    Flag.withDescription("Continue the search in this folder")
   ),
   config: networks.config,
   allowMixed: flags.allowMixed,
@@ -177,7 +177,7 @@ const weightsOf = Effect.fnUntraced(function* (network: string) {
   const path = yield* Path.Path
   if (networks.isFamily(network))
     return yield* usage(
-      `--inherit needs trained weights, which ${network} has none of here. Give the folder of a run, or a network's JSON file with its weights (.safetensors) beside it.`
+      `--inherit needs trained weights, and there are none here for ${network}. Give the folder of a run, or a network's JSON file with its weights (.safetensors) next to it.`
     )
   return path.resolve(
     network.endsWith(".json") ? network.replace(/\.json$/, ".safetensors") : path.join(network, runFolder.files.weights)
@@ -248,7 +248,9 @@ const fixed = [
 const planResumed = Effect.fnUntraced(function* (folder: string, flags: Flags) {
   const extra = given(flags, fixed)
   if (extra !== undefined)
-    return yield* usage(`${extra} cannot be given with --resume, which goes on with what the scaling was begun with.`)
+    return yield* usage(
+      `${extra} cannot be given with --resume, which continues with what the scaling was begun with. Leave it out.`
+    )
   const settings = yield* scaleFolder.settings(folder)
   const baseline = yield* networks.open(settings.baseline, {
     beside: folder,
@@ -331,7 +333,7 @@ const searched = Effect.fnUntraced(function* (
     Effect.mapError(at("--search")),
     Effect.onInterrupt(() =>
       Console.error(
-        `\nStopped. The networks trained so far are kept in ${name}; go on with: ${command.uninet("scale", "--resume", name)}`
+        `\nStopped. The networks trained so far are kept in ${name}; continue with: ${command.uninet("scale", "--resume", name)}`
       )
     )
   )
@@ -415,7 +417,7 @@ const familyTable = (of: ModelSpace.Any, baseline: Member, members: ReadonlyArra
 /** The coefficients, and where they come from. */
 const origin = ({ fixedImage, method }: Plan, coefficients: Coefficients.Coefficients | null): string => {
   if (coefficients === null) return "The published family."
-  const unused = fixedImage ? "; γ is not used, the image stays" : ""
+  const unused = fixedImage ? "; γ is not used, since the image size is fixed" : ""
   const numbers = `${Coefficients.print(coefficients)}, α·β²·γ² = ${Coefficients.product(coefficients).toFixed(2)}${unused}`
   if (method._tag === "Searched") return `Coefficients found by the search: ${numbers}`
   return Equal.equals(coefficients, Coefficients.efficientNet)
@@ -432,7 +434,7 @@ const write = Effect.fnUntraced(function* (
   const path = yield* Path.Path
   const file = path.join(folder, scaleFolder.stem(member))
   const again = command.uninet("scale", "--resume", yield* runFolder.shown(folder))
-  const remedy = `Make room, then go on with: ${again}`
+  const remedy = `Free disk space, then continue with: ${again}`
   let approximate: ReadonlyArray<Scaling.Approximation> | undefined
   if (start !== undefined) {
     const { metadata, point, weights } = start
@@ -566,7 +568,7 @@ const execute = Effect.fnUntraced(function* (asked: Plan, { allowMixed, config: 
         : [
             described.every(({ inherited }) => inherited?.exact === true)
               ? "The members' weights compute what the baseline does."
-              : "The members' weights compute what the baseline does but for the layers named in their JSON files."
+              : "The members' weights compute what the baseline does, except in the layers named in their JSON files."
           ]),
       `${name}/ has ${members.map((member) => `${scaleFolder.stem(member)}.json`).join(", ")}; train one with: ${command.uninet("train", `${file}.json`, ...(start === undefined ? [] : ["--weights", `${file}.safetensors`]))}`
     ].join("\n")
@@ -590,11 +592,11 @@ export const scale = Command.make(
     { command: "uninet scale B0 --phi 1..6", description: "The published family" },
     {
       command: "uninet scale runs/demo --phi 1..3 --inherit",
-      description: "Of what a search found, with weights to start from"
+      description: "A family of what a search found, with weights to start from"
     },
     {
       command: "uninet scale runs/demo --image 28 --search",
-      description: "By coefficients of its own, on images of one size"
+      description: "With coefficients of its own, on images of one size"
     },
     { command: "uninet scale runs/demo/best.json --target-macs 10M", description: "One network of a size" }
   ])

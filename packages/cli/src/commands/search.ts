@@ -141,13 +141,13 @@ const summary = ({ best: found, front, name, task }: Done): string =>
   [
     ...(front.length > 1
       ? [
-          `Front: ${format.plural(front.length, "trial")} that no other is better than in every objective: ${front.join(", ")}`,
-          "Those that stand most alone on it were trained again; of these the best by reward is kept."
+          `Front: ${format.plural(front.length, "trial")} that no other trial beats in every objective: ${front.join(", ")}`,
+          "The most isolated of them were trained again; of these, the best by reward is kept."
         ]
       : []),
     `Best: trial ${found.trial}${["macs", "parameters", ...Measures.names].flatMap((cost) => (found.costs[cost] === undefined ? [] : [`, ${format.cost(cost, found.costs[cost])}`])).join("")}, trained again for ${format.plural(found.epochs, "epoch")}:`,
     `  ${found.line}`,
-    `  ${format.measures(found.measures.validation, task)} on the validation split, trained on the training split: by this it was chosen`,
+    `  ${format.measures(found.measures.validation, task)} on the validation split, trained on the training split: it was chosen by this`,
     Object.keys(found.measures.test).length === 0
       ? "  not tested: the test split has no examples"
       : `  ${format.measures(found.measures.test, task)} on the test split, trained on ${found.trainedOn === "train+validation" ? "the training and validation splits" : "the training split"}: nothing was chosen by this`,
@@ -363,7 +363,7 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
         return yield* log.say("\nStopped before anything was begun.", { event: "Stopped" })
       const name = yield* runFolder.shown(begun.folder)
       const again = yield* plans.resumeCommand(begun.folder, given)
-      yield* log.say(`\nStopped. The trials so far are kept in ${name}; go on with: ${again}`, { event: "Stopped" })
+      yield* log.say(`\nStopped. The trials so far are kept in ${name}; continue with: ${again}`, { event: "Stopped" })
     })
     /** The failures after which the run can be resumed, with the command for it. */
     const named = Effect.fnUntraced(function* (error: {
@@ -374,10 +374,10 @@ const execute = (plan: plans.Plan, given: plans.Flags) =>
       // A space that differs by its name or module was refused before.
       if (error._tag === "JournalForeign" && error.field === "space" && plan.deviceFile !== undefined)
         return fault(
-          `the device file ${yield* runFolder.shown(plan.deviceFile)} is not the one that ${yield* runFolder.shown(begun.folder)} was begun with. Put that one back, or start a search in another place.`
+          `the device file ${yield* runFolder.shown(plan.deviceFile)} is not the one that ${yield* runFolder.shown(begun.folder)} was begun with. Put that one back, or start a search in another folder.`
         )
       if (error._tag !== "EvaluatorLost" && error._tag !== "JournalNotWritten") return said(error)
-      return fault(`${error.message} Go on with: ${yield* plans.resumeCommand(begun.folder, given)}`)
+      return fault(`${error.message} Continue with: ${yield* plans.resumeCommand(begun.folder, given)}`)
     })
     return searching(plan, given, begun).pipe(
       Effect.scoped,
@@ -392,7 +392,7 @@ export const search = Command.make(
   plans.config,
   Effect.fnUntraced(function* (given) {
     if (Option.isSome(given.resume) && Option.isSome(given.out))
-      return yield* usage("--out cannot be given with --resume, whose folder is used. Leave one of them out.")
+      return yield* usage("--out cannot be given with --resume, which uses its own folder. Leave one of them out.")
     if (Option.isSome(given.database) && Option.isSome(given.workers))
       return yield* usage(
         "--workers cannot be given with --database: each worker says how many trials it trains at a time."
@@ -425,22 +425,25 @@ export const search = Command.make(
     { command: "uninet search --target-macs 800K --epochs 2", description: "Smaller networks, trained for longer" },
     {
       command: "uninet search --reward int8Accuracy --device-file int8.json --within 'int8Latency<=1ms'",
-      description: "For a device that computes in eight bits, profiled by uninet profile --int8"
+      description: "For a device that computes in eight bits, profiled with uninet profile --int8"
     },
-    { command: "uninet search --space my-space.ts --dataset my-data.ts", description: "A space and data of one's own" },
-    { command: "uninet search --config wide.config.ts", description: "As a module says, with layers of one's own" },
+    { command: "uninet search --space my-space.ts --dataset my-data.ts", description: "Your own space and data" },
+    {
+      command: "uninet search --config wide.config.ts",
+      description: "A search described by a module, with your own layers"
+    },
     {
       command: "uninet search --database postgresql://uninet@db.lab/uninet --trials 200",
-      description: "On all machines with a uninet worker"
+      description: "On all machines that run uninet worker"
     },
-    { command: "uninet search --resume runs/evolution --trials 200", description: "Go on, with more trials" },
+    { command: "uninet search --resume runs/evolution --trials 200", description: "Continue with more trials" },
     {
       command: "uninet search --resume runs/evolution --trials 300 --strategy gp --retry-failed",
-      description: "Go on by another strategy, and try what failed once more"
+      description: "Continue with another strategy, and try failed trials once more"
     },
     {
       command: "uninet search --start-with runs/a/best.json --learn-from runs/b --strategy gp",
-      description: "Start with a network that is known, and with what another search has learned"
+      description: "Start with a known network and what another search has learned"
     }
   ])
 )

@@ -85,15 +85,13 @@ const describe = (status: runState.Status, columns: number, hasChart: boolean): 
       .flatMap(({ detail, line, reason, trial }) => [
         `trial ${trial} ${Trial.says[reason]}: ${detail}`,
         ...(line === undefined ? [] : [`  ${line}`]),
-        `  again: ${replayOf(name, trial)}`
+        `  run it again: ${replayOf(name, trial)}`
       ]),
     ...(status.isMixed
-      ? [
-          "a mixture: its trials came about under different data, software, engines or kinds of machines, as was allowed"
-        ]
+      ? ["a mixture: its trials ran with different data, software, engines or kinds of machines, as was allowed"]
       : []),
-    ...(status.isCut ? ["its journal.db-wal is missing, and with it the last trials perhaps"] : []),
-    ...(state === "stopped" ? [`go on with: ${resumeOf(name)}`] : [])
+    ...(status.isCut ? ["its journal.db-wal is missing, and its last trials may be missing with it"] : []),
+    ...(state === "stopped" ? [`continue with: ${resumeOf(name)}`] : [])
   ]
     .map((line) => format.cut(line, columns))
     .join("\n")
@@ -115,7 +113,7 @@ export const status = Command.make(
   "status",
   {
     run,
-    once: Flag.Boolean("once").pipe(Flag.withDefault(false), Flag.withDescription("Say it once and end")),
+    once: Flag.Boolean("once").pipe(Flag.withDefault(false), Flag.withDescription("Print it once and exit")),
     json: flags.json
   },
   Effect.fnUntraced(function* ({ json, once, run }) {
@@ -126,7 +124,9 @@ export const status = Command.make(
     )
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("How a search stands: its best, what is running, what failed; on a terminal until it ends"),
+  Command.withDescription(
+    "Show how a search stands: its best, what is running, what failed; on a terminal, live until it ends"
+  ),
   Command.withExamples([
     { command: "uninet status runs/demo", description: "Follow a search" },
     { command: "uninet status runs/demo --json", description: "For a script" }
@@ -178,7 +178,7 @@ export const runs = Command.make(
         )
       )
     if (found.length === 0 && trained.length === 0 && unread.length === 0)
-      return yield* Console.log(`${folder} has no runs. Begin one with: ${command.uninet("search")}`)
+      return yield* Console.log(`${folder} has no runs. Start one with: ${command.uninet("search")}`)
     const table = new Table({
       head: ["run", "state", "strategy", "trials", "failed", "best", "reward"],
       colAligns: ["left", "left", "left", "right", "right", "right", "right"],
@@ -215,7 +215,7 @@ export const runs = Command.make(
     for (const problem of unread) yield* Console.error(problem)
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("All searches and trainings of a folder"),
+  Command.withDescription("List all searches and trainings in a folder"),
   Command.withExamples([{ command: "uninet runs", description: "Those in runs/" }])
 )
 
@@ -225,20 +225,20 @@ export const stop = Command.make(
     run,
     finish: Flag.Boolean("finish").pipe(
       Flag.withDefault(false),
-      Flag.withDescription("Let the running trials come to their end, then compare, test and export the best")
+      Flag.withDescription("Let the running trials finish, then compare, test and export the best")
     )
   },
   Effect.fnUntraced(function* ({ finish, run }) {
     const { name, state } = yield* runState.status(run)
     if (state !== "running")
       return yield* fault(
-        `${name} is not running: it is ${state}.${state === "stopped" ? ` Go on with: ${resumeOf(name)}` : ""}`
+        `${name} is not running: it is ${state}.${state === "stopped" ? ` Continue with: ${resumeOf(name)}` : ""}`
       )
     yield* Effect.mapError(live.ask(run, finish ? "finish" : "now"), (problem) =>
       fault(`${name} cannot be asked to stop: ${problem}. Give yourself write permission there.`)
     )
     if (finish)
-      return yield* Console.log(`${name} begins no more trials; follow it with: ${command.uninet("status", name)}`)
+      return yield* Console.log(`${name} starts no more trials; follow it with: ${command.uninet("status", name)}`)
     // Uses only its lock: reading the journal would prevent its writer from closing it properly.
     const path = yield* Path.Path
     const journal = path.join(run, runFolder.files.journal)
@@ -249,12 +249,12 @@ export const stop = Command.make(
       })
     )
     if (holder !== undefined) return yield* fault(`${name} was asked to stop, but still runs after 30 s.`)
-    yield* Console.log(`Stopped. Go on with: ${resumeOf(name)}`)
+    yield* Console.log(`Stopped. Continue with: ${resumeOf(name)}`)
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("End a running search, as Ctrl-C does; it can be resumed"),
+  Command.withDescription("Stop a running search, as Ctrl-C does; it can be resumed"),
   Command.withExamples([
     { command: "uninet stop runs/demo", description: "At once" },
-    { command: "uninet stop runs/demo --finish", description: "With the best network of what there is" }
+    { command: "uninet stop runs/demo --finish", description: "With the best network so far" }
   ])
 )

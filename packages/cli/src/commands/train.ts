@@ -47,7 +47,9 @@ const config = {
     Flag.optional,
     Flag.withDescription(`${recipes.join(", ")}, or a JSON file (default ${standard})`)
   ),
-  epochs: flags.whole("epochs", 1, 1_000_000).pipe(Flag.optional, Flag.withDescription("Instead of the recipe's")),
+  epochs: flags
+    .whole("epochs", 1, 1_000_000)
+    .pipe(Flag.optional, Flag.withDescription("Epochs instead of the recipe's")),
   batch: flags.batch.pipe(
     Flag.optional,
     Flag.withDescription("Examples per step instead of the recipe's; the learning rate follows")
@@ -79,13 +81,13 @@ const config = {
   resume: Flag.Path("resume").pipe(
     Flag.withMetavar("folder"),
     Flag.optional,
-    Flag.withDescription("Go on with the training in this folder from its last checkpoint, bit for bit")
+    Flag.withDescription("Continue the training in this folder from its last checkpoint, bit for bit")
   ),
   saveSteps: flags
     .whole("save-steps")
     .pipe(
       Flag.optional,
-      Flag.withDescription("Save a checkpoint every so many steps (default: every minute) and after every epoch")
+      Flag.withDescription("Save a checkpoint every n steps (default: every minute) and after every epoch")
     ),
   config: networks.config,
   device: flags.device.pipe(Flag.optional),
@@ -110,7 +112,7 @@ const recipeOf = Effect.fnUntraced(function* (name: string) {
     Schema.decodeEffect(Schema.fromJsonString(Recipe.Recipe))(text, { onExcessProperty: "error" }),
     (error) =>
       fault(
-        `--recipe ${name} holds no recipe: ${error.message.replace(/\s+/g, " ")}. Mend it, or give one of ${recipes.join(", ")}.`
+        `--recipe ${name} is not a recipe: ${error.message.replace(/\s+/g, " ")}. Fix it, or give one of ${recipes.join(", ")}.`
       )
   )
 })
@@ -168,7 +170,9 @@ const planResumed = Effect.fnUntraced(function* (folder: string, given: Flags) {
   const extra = fixed.find((flag) => given[flag]._tag === "Some")
   if (extra !== undefined) {
     const name = extra === "network" ? "a network" : `--${extra}`
-    return yield* usage(`${name} cannot be given with --resume, which goes on with what the training was begun with.`)
+    return yield* usage(
+      `${name} cannot be given with --resume, which continues with what the training was begun with. Leave it out.`
+    )
   }
   return {
     ...(yield* trainFolder.settings(folder, "--resume")),
@@ -214,7 +218,7 @@ interface Run {
 const interrupted = Effect.fnUntraced(function* ({ folder }: Pick<Run, "folder">, given: Flags) {
   const again = resumeOf(yield* runFolder.shown(folder), given)
   const isBegun = yield* runFolder.has(folder, trainFolder.files.settings)
-  yield* Console.error(isBegun ? `\nStopped. Go on with: ${again}` : "\nStopped before anything was begun.")
+  yield* Console.error(isBegun ? `\nStopped. Continue with: ${again}` : "\nStopped before anything was begun.")
 })
 
 /** The command that resumes it, including flags that its folder does not store. */
@@ -234,7 +238,9 @@ const teacherOf = ({ folder, resume }: Plan, teacher: string) =>
     () => resume,
     () =>
       Effect.flatMap(Effect.all([runFolder.shown(folder), runFolder.shown(teacher)]), ([name, gone]) =>
-        fault(`--resume ${name}: its teacher ${gone} is gone or damaged. Put it back, or train anew with another.`)
+        fault(
+          `--resume ${name}: its teacher ${gone} is gone or damaged. Put it back, or start a new training with another.`
+        )
       )
   )
 
@@ -320,7 +326,9 @@ const fitted = Effect.fnUntraced(function* (
       onEvent: (event) => {
         isBegun = true
         return Effect.mapError(append(event), (error) =>
-          fault(`${name}/${trainFolder.files.metrics} cannot be written: ${error.message}. Make room, then: ${again}`)
+          fault(
+            `${name}/${trainFolder.files.metrics} cannot be written: ${error.message}. Free disk space, then: ${again}`
+          )
         )
       }
     })
@@ -331,12 +339,12 @@ const fitted = Effect.fnUntraced(function* (
       Effect.tapError(({ _tag }) => (isBegun || _tag === "Diverged" ? Effect.void : plan.refuse))
     )
   const finished = Option.getOrUndefined(last)
-  if (finished?._tag !== "Finished") return yield* fault(`the training ended without a result. Go on with: ${again}`)
+  if (finished?._tag !== "Finished") return yield* fault(`the training ended without a result. Continue with: ${again}`)
   const result = resultOf(finished, plan)
   yield* runFolder.write(
     path.join(plan.folder, trainFolder.files.result),
     `${JSON.stringify(result, null, 2)}\n`,
-    `Make room, then: ${again}`
+    `Free disk space, then: ${again}`
   )
   const { best } = finished
   yield* Console.log(
@@ -376,9 +384,12 @@ export const train = Command.make(
     ).pipe(Effect.onInterrupt(() => interrupted(run, given)))
   }, Effect.mapError(said))
 ).pipe(
-  Command.withDescription("Train a network, with checkpoints that a broken training goes on from"),
+  Command.withDescription("Train a network, with checkpoints from which an interrupted training continues"),
   Command.withExamples([
-    { command: "uninet train runs/demo/best.json", description: "What a search found, on MNIST, by the quick recipe" },
+    {
+      command: "uninet train runs/demo/best.json",
+      description: "What a search found, on MNIST, with the quick recipe"
+    },
     {
       command: "uninet train B0 --dataset photos/ --recipe paper --batch 64 --out runs/b0",
       description: "A network of the family on a folder of images"
@@ -389,8 +400,8 @@ export const train = Command.make(
     },
     {
       command: "uninet train runs/demo/best.json --teacher runs/b0",
-      description: "A small network that learns from a large one, too"
+      description: "A small network that also learns from a large one"
     },
-    { command: "uninet train --resume runs/b0", description: "Go on after Ctrl-C, a crash or a power cut" }
+    { command: "uninet train --resume runs/b0", description: "Continue after Ctrl-C, a crash or a power cut" }
   ])
 )

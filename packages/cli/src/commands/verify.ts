@@ -147,11 +147,13 @@ export const verify = Command.make(
     runs: flags
       .whole("runs", 1, 100_000)
       .pipe(Flag.withDefault(100), Flag.withDescription("Networks to check (default 100)")),
-    seed: flags.whole("seed", 0, 2 ** 31 - 1).pipe(Flag.withDefault(0), Flag.withDescription("Which ones (default 0)")),
+    seed: flags
+      .whole("seed", 0, 2 ** 31 - 1)
+      .pipe(Flag.withDefault(0), Flag.withDescription("Decides which networks are checked (default 0)")),
     path: Flag.String("path").pipe(
       Flag.withMetavar("path"),
       Flag.withDefault(""),
-      Flag.withDescription("Only the network that a failure printed this for")
+      Flag.withDescription("Check only the network for which a failure printed this path")
     ),
     device: flags.device.pipe(Flag.withDefault(Device.standard)),
     json: flags.json
@@ -181,7 +183,7 @@ export const verify = Command.make(
       yield* Console.log(
         json
           ? JSON.stringify({ holds: true, space: of.name, checked, laws, seed }, null, 2)
-          : `${format.plural(checked, "network")} of ${of.name} keep the laws: ${laws.join(", ")} (those that run a network, on the engine, for ${Math.min(checked, engineRuns)} of them)`
+          : `${format.plural(checked, "network")} of ${of.name} keep the laws: ${laws.join(", ")} (laws that run a network, on the engine, for ${Math.min(checked, engineRuns)} of them)`
       )
       return
     }
@@ -217,6 +219,6 @@ export const verify = Command.make(
   Command.withDescription("Check the laws of a search space and of its networks on random points"),
   Command.withExamples([
     { command: "uninet verify", description: "UniNet's own space and operators" },
-    { command: "uninet verify my-space.ts --runs 1000 --seed 7", description: "A space of one's own" }
+    { command: "uninet verify my-space.ts --runs 1000 --seed 7", description: "Your own space" }
   ])
 )

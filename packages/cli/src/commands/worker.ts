@@ -20,7 +20,8 @@ const line = (event: ClusterWorker.WorkerEvent): string => {
   const trial = `trial ${event.trial.index} of ${event.search}`
   if (event._tag === "Taken") return `${trial}: training`
   if (event._tag === "Withdrawn") return `${trial}: withdrawn by its search`
-  if (event._tag === "Unable") return `${trial}: left to other machines, as this one cannot (${event.problem})`
+  if (event._tag === "Unable")
+    return `${trial}: left to other machines, since this one cannot train it (${event.problem})`
   const { outcome } = event
   const result =
     outcome._tag === "Evaluated"
@@ -61,7 +62,7 @@ export const worker = Command.make(
       Flag.withMetavar("file"),
       Flag.optional,
       Flag.withDescription(
-        "A file for probes: renewed about every second, it says ready, or waiting while the database does not answer (default: none)"
+        "A file for probes, updated about every second: it says ready, or waiting while the database does not answer (default: none)"
       )
     )
   },
@@ -80,10 +81,13 @@ export const worker = Command.make(
         ({ message }) => fault(`a temporary folder for checkpoints cannot be made: ${message}`)
       )
       yield* probe.say("ready")
-      yield* log.say(`Waiting for trials, ${slots} at a time. Ctrl-C stops; others take over what is not done.`, {
-        event: "Ready",
-        slots
-      })
+      yield* log.say(
+        `Waiting for trials, ${slots} at a time. Ctrl-C stops; other workers take over what is unfinished.`,
+        {
+          event: "Ready",
+          slots
+        }
+      )
       return yield* ClusterWorker.run({
         slots,
         checkpoints,
@@ -100,7 +104,7 @@ export const worker = Command.make(
     Effect.mapError(said)
   )
 ).pipe(
-  Command.withDescription("Train what searches on a database ask for, on this machine, until stopped"),
+  Command.withDescription("Train trials for searches on a database, on this machine, until stopped"),
   Command.withExamples([
     {
       command: "uninet worker --database postgresql://uninet@db.lab/uninet",

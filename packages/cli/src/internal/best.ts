@@ -99,7 +99,7 @@ export const write = Effect.fnUntraced(function* (
     }
   })
   const name = yield* runFolder.shown(folder)
-  const remedy = `The journal is kept; make room, then go on with: ${command.uninet("search", "--resume", name)}`
+  const remedy = `The journal is kept; free disk space, then continue with: ${command.uninet("search", "--resume", name)}`
   // While one network replaces another, there is no best.json, because it describes the files.
   const before = yield* found(folder)
   if (before !== undefined && before.trial !== best.trial) {

@@ -38,7 +38,7 @@ export const asKnown = (
   if (unknown.length > 0)
     return Effect.fail(
       fault(
-        `--dataset: the network tells ${listed(names)} apart, and ${data.name} has ${listed(unknown)}. Give a data set whose classes have the names that the network knows.`
+        `--dataset: the network distinguishes ${listed(names)}, but ${data.name} has ${listed(unknown)}. Give a data set whose classes are named as in the network.`
       )
     )
   if (classes.length === names.length && places.every((place, i) => place === i)) return Effect.succeed(data)

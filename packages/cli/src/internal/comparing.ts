@@ -17,7 +17,7 @@ export const by = (wanted: string, runs: ReadonlyArray<Measured>): Result.Result
     const all = Object.keys(runs[0]?.measures ?? {}).filter((name) => runs.every(({ measures }) => name in measures))
     return Result.fail(
       fault(
-        `${lacking.name} has no measure ${wanted}. Give by --measure one that all have: ${[...all, "reward"].join(", ")}.`
+        `${lacking.name} has no measure ${wanted}. Give one that all have with --measure: ${[...all, "reward"].join(", ")}.`
       )
     )
   }
@@ -25,7 +25,7 @@ export const by = (wanted: string, runs: ReadonlyArray<Measured>): Result.Result
   return directions.some((other) => other !== direction)
     ? Result.fail(
         fault(
-          `${wanted} is better the higher in some of these runs and the lower in others. Compare by another measure.`
+          `${wanted} is better when higher in some of these runs and when lower in others. Compare by another measure.`
         )
       )
     : Result.succeed({ name: wanted, direction })

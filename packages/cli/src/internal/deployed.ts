@@ -49,6 +49,6 @@ export const latency = Effect.fnUntraced(function* <E, R>(
 export const print = ({ measured, others, precision, predicted, processor, target }: Latency): string => {
   const name = precision === "int8" ? "int8 latency" : "latency"
   return measured === null
-    ? `${name} ${format.number(predicted)} ms predicted for ${Target.print(target)} of ${processor}, which this machine is not: uninet bench measures it there`
-    : `${name} ${format.number(measured.value)} ms (${format.number(measured.low)} … ${format.number(measured.high)}) measured, ${format.number(predicted)} predicted: ${Target.print(target)}${others > Load.quiet ? `, while others had ${others.toFixed(1)} cores` : ""}`
+    ? `${name} ${format.number(predicted)} ms predicted for ${Target.print(target)} of ${processor}, which is not this machine: measure it there with uninet bench`
+    : `${name} ${format.number(measured.value)} ms (${format.number(measured.low)} … ${format.number(measured.high)}) measured, ${format.number(predicted)} predicted: ${Target.print(target)}${others > Load.quiet ? `, while other programs used ${others.toFixed(1)} cores` : ""}`
 }

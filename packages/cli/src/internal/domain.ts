@@ -52,7 +52,7 @@ const strategyOf = Effect.fnUntraced(function* (
   }
   const own = config?.config.strategy
   if (config === undefined || own === undefined || typeof own === "string")
-    return yield* fault("the search's strategy is its config module's own. Give the module by --config.")
+    return yield* fault("the search's strategy comes from its config module. Give the module with --config.")
   return yield* Layer.build(Layer.provide(own, engine)).pipe(
     Effect.flatMap((services) => begun(Context.get(services, SearchStrategy))),
     Effect.catchCause((cause) => {
@@ -84,7 +84,7 @@ const rewardOf = Effect.fnUntraced(function* (plan: Plan, of: ModelSpace.Any) {
   if (reward !== undefined) return { reward, most, target: undefined }
   if (plan.resume)
     return yield* fault(
-      `the search's reward is its config module's own, which ${config?.path ?? "it"} has no more. Put it back, or give the module by --config.`
+      `the search's reward comes from its config module, but ${config?.path ?? "it"} no longer has one. Put it back, or give the module with --config.`
     )
   const target = plan.target ?? (of.name === "uninet" ? of.costs["macs"]?.(Space.seedPoint(of.space)) : undefined)
   if (target === undefined) return { reward: by(Reward.measure), most, target }
@@ -136,8 +136,8 @@ const spaceOf = Effect.fnUntraced(function* (plan: Plan) {
     if (wanted.includes(name) && (device === undefined || Machine.costOf(device) !== name))
       return yield* usage(
         device === undefined
-          ? `${name} is asked for, and no device is known. Give --device-file with a file that uninet profile${flag} wrote.`
-          : `${name} is asked for, and the device file says ${Machine.costOf(device)}. Ask for that, or give a file that uninet profile${flag} wrote.`
+          ? `${name} is asked for, but no device is known. Give --device-file with a file that uninet profile${flag} wrote.`
+          : `${name} is asked for, but the device file has ${Machine.costOf(device)}. Ask for that, or give a file that uninet profile${flag} wrote.`
       )
   const of = Measures.add(own, wanted, device)
   return { of: isInEightBits(plan) ? ModelSpace.withTask(Int8.beside(of.task))(of) : of, device }
@@ -162,7 +162,7 @@ export const trainable = Effect.fnUntraced(function* (of: ModelSpace.Any, point:
     )
   if (plan.recipe.distillation !== undefined && plan.teacher === undefined)
     return yield* fault(
-      `${whose} has distillation, and there is no teacher here. Leave it out, and give the network one by uninet train --teacher.`
+      `${whose} has distillation, but there is no teacher here. Leave it out, and give the network a teacher with uninet train --teacher.`
     )
   if (!of.isTrainable) return undefined
   const network = yield* Effect.mapError(Effect.fromResult(ModelSpace.trainable(point)(of)), at("--space"))
@@ -191,16 +191,16 @@ export const make = Effect.fnUntraced(function* (plan: Plan, given: Option.Optio
   if (of.isTrainable) {
     if (dataset.validation.size === 0 && !plan.own.includes("evaluator"))
       return yield* fault(
-        `--dataset: ${dataset.name} has no validation examples, by which networks are chosen. Give it a validation split.`
+        `--dataset: ${dataset.name} has no validation examples, and networks are chosen by them. Give it a validation split.`
       )
   } else if (!plan.own.includes("evaluator"))
-    return yield* fault(`the networks of ${of.name} cannot be trained. Give an evaluator of your own by --config.`)
+    return yield* fault(`the networks of ${of.name} cannot be trained. Give your own evaluator with --config.`)
   const measures = Object.keys(Task.directions(task))
   const measurable = [...new Set([...measures, Int8.measureOf(task)])]
   const late = Object.keys(plan.within).find((name) => measures.includes(name))
   if (late !== undefined)
     return yield* usage(
-      `--within bounds ${late}, which is known of a network only when it is trained. Give it as an objective, or by --reward.`
+      `--within bounds ${late}, which is known only once a network has been trained. Give it as an objective, or with --reward.`
     )
   yield* known(of, "--within", Object.keys(plan.within))
   const rewarded = plan.rewarded ?? (typeof plan.reward === "object" ? plan.reward.measure : undefined)

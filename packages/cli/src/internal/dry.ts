@@ -137,11 +137,11 @@ export const run = Effect.fnUntraced(function* (plan: Plan, json: boolean) {
         ? []
         : [`  of these ${percent(feasible.share, 1.96 * feasible.error)} have ${bounds.join(", ")}`]),
       ...constrained.mismatches.map(
-        ({ cost }) => `  the chain of ${cost} does not fit this space: bounds on it are met by drawing and refusing`
+        ({ cost }) => `  the chain of ${cost} does not fit this space: bounds on it are met by drawing and rejecting`
       ),
       ...(target === undefined ? [] : [`  the reward's target is ${format.cost("macs", target)}`]),
       seconds === undefined
-        ? "Time: not known, the evaluator is the config's own"
+        ? "Time: not known, since the evaluator comes from the config"
         : `Time: about ${format.time(seconds.trials)} for the trials (${format.time(seconds.trial)} for one on one worker), ${format.time(seconds.finals)} for the finals: ${format.plural(finalists, "training")} of ${format.plural(finalEpochs, "epoch")} and one of the best`,
       "Nothing was written."
     ].join("\n")

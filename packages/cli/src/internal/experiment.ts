@@ -173,7 +173,7 @@ const shortOf = (
     return `its space has ${Space.showCount(count)} ${count === 1n ? "network" : "networks"}, fewer than the ${budget.trials} trials of every arm`
   if (budget.macs === undefined) return undefined
   if (!ModelSpace.costNames(of).includes("macs"))
-    return `its space counts no MACs, of which every arm has ${format.count(budget.macs)}`
+    return `its space counts no MACs, but the budget of every arm is ${format.count(budget.macs)} MACs`
   const most = budget.macs / (3 * examples * epochs)
   const max = Math.min(most, within["macs"]?.max ?? Infinity)
   const affordable = Constrained.make(
@@ -181,7 +181,7 @@ const shortOf = (
     ModelSpace.within<string>({ ...within, macs: { ...within["macs"], max } })(of)
   )
   return Result.isFailure(affordable)
-    ? `no network of its space can be trained with the ${format.count(budget.macs)} MACs of every arm, since one training of ${format.plural(epochs, "epoch")} may have ${format.count(most)} MACs an example`
+    ? `no network of its space can be trained with the ${format.count(budget.macs)} MACs of every arm, since one training of ${format.plural(epochs, "epoch")} may use at most ${format.count(most)} MACs per example`
     : undefined
 }
 
@@ -195,9 +195,9 @@ const beyond = (
   Effect.map(Effect.fromResult(ModelSpace.costsOf(point)(of)), (costs: Readonly<Record<string, number>>) => {
     for (const [cost, { max = Infinity, min = -Infinity }] of Object.entries(Experiment.withinOf(name)(experiment))) {
       const value = costs[cost]
-      if (value === undefined) return `its space has no cost ${cost}, by which the arms are bounded`
+      if (value === undefined) return `its space has no cost ${cost}, on which the arms have a bound`
       if (value > max || value < min)
-        return `its network has ${format.cost(cost, value)}, where every arm has ${value > max ? `at most ${format.cost(cost, max)}` : `at least ${format.cost(cost, min)}`}`
+        return `its network has ${format.cost(cost, value)}, but every arm has ${value > max ? `at most ${format.cost(cost, max)}` : `at least ${format.cost(cost, min)}`}`
     }
     return undefined
   })
@@ -228,17 +228,12 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
         if (given === undefined) {
           const short = shortOf(experiment, made, Recipe.examplesOf(dataset.train.size)(plan.recipe))
           if (short !== undefined)
-            return yield* fault(`${short}. Give an arm that can use the budget up, or a smaller one.`)
+            return yield* fault(`${short}. Give an arm that can use up the budget, or a smaller budget.`)
           // Checked now rather than after the search.
-          taughtBy = yield* domain.trainable(
-            of,
-            Space.seedPoint(of.space),
-            retrained,
-            "the recipe of what is trained again"
-          )
+          taughtBy = yield* domain.trainable(of, Space.seedPoint(of.space), retrained, "the recipe for retraining")
         } else {
           const outside = yield* beyond(experiment, name, of, given.point)
-          if (outside !== undefined) return yield* fault(`${outside}. Give another one.`)
+          if (outside !== undefined) return yield* fault(`${outside}. Give another network.`)
         }
         return {
           name,
@@ -258,7 +253,7 @@ export const arms = Effect.fnUntraced(function* (loaded: Experiment.Loaded, mach
       }))
       if (!Equal.equals(a, b))
         return yield* fault(
-          `the arm ${name} is trained for ${arm.domain.of.task.name}, which ${b?.decides} decides, and the arm ${first.name} for ${first.domain.of.task.name}, which ${a?.decides} does: they cannot be held against one another. Give arms of one task.`
+          `the arm ${name} is trained for ${arm.domain.of.task.name}, decided by ${b?.decides}, and the arm ${first.name} for ${first.domain.of.task.name}, decided by ${a?.decides}: they cannot be compared. Give arms with the same task.`
         )
     }
     found.push(arm)
@@ -384,7 +379,7 @@ const searched = Effect.fnUntraced(function* ({ arm, folder, seed }: Unit, runni
     }
   }).pipe(Effect.provide(Context.mergeAll(journal, services, Context.make(Evaluator.Evaluator, evaluator))))
   const [best] = Search.ranking(of)(found.records)
-  return best ?? (yield* fault("no trial has a result. See what failed by uninet status."))
+  return best ?? (yield* fault("no trial has a result. See what failed with uninet status."))
 }, Effect.scoped)
 
 /** A given network as a trial with a result. */

@@ -68,7 +68,7 @@ export const run = Effect.fnUntraced(function* (
           ].join(""),
           ...timed.map(({ arm, networks, seconds, strategy, trials }) =>
             format.fitted(
-              `  ${arm}: ${strategy === null ? "a given network" : `${format.plural(trials, "trial")} by ${strategy} in ${networks} networks, ${format.time(seconds.trial)} each`}; ${format.time(seconds.again)} a training again${seeds.length > 1 ? `; ${seeds.length} times` : ""}`
+              `  ${arm}: ${strategy === null ? "a given network" : `${format.plural(trials, "trial")} by ${strategy} in ${networks} networks, ${format.time(seconds.trial)} each`}; ${format.time(seconds.again)} per retraining${seeds.length > 1 ? `; ${seeds.length} times` : ""}`
             )
           ),
           `Time: about ${format.time(seconds)}`,

@@ -128,7 +128,7 @@ export const make = Effect.fnUntraced(function* (
           const now = [...running.values()].reduce((a, b) => a + b, 0)
           part.done = Math.min(1, (before + now) / seeds)
           const over = before + [...running.values()].filter((each) => each === 1).length
-          return say(`${arm}, seed ${seed}: ${over} of ${seeds} trained again`, over === seeds && done === 1)
+          return say(`${arm}, seed ${seed}: ${over} of ${seeds} retrained`, over === seeds && done === 1)
         })
     }
   }

@@ -65,13 +65,11 @@ const warnings = ({ results: { isWhole, mixed } }: Told): ReadonlyArray<string> 
     mixed.map(({ arm, before, now, seed, what }) => `${arm}, seed ${seed} (${what}: ${now} for ${before})`)
   )
   return [
-    ...(isWhole
-      ? []
-      : ["**Not finished: these are the figures so far, and their significance is not to be read yet.**", ""]),
+    ...(isWhole ? [] : ["**Not finished: these are the figures so far; do not judge their significance yet.**", ""]),
     ...(mixed.length === 0
       ? []
       : [
-          `**Mixed: some trainings came about under other data, software, engines or machines than the rest: ${[...places].join("; ")}.**`,
+          `**Mixed: some trainings ran with other data, software, engines or machines than the rest: ${[...places].join("; ")}.**`,
           ""
         ])
   ]
@@ -88,20 +86,20 @@ const setting = ({ experiment, results: { examples, seconds, surroundings, train
     [
       ...(spent.length === 0 ? [] : [`Each search: ${spent.join("")}, ${format.plural(seeds.length, "seed")}.`]),
       ...(reward === undefined ? [] : [`Its reward: \`${JSON.stringify(reward)}\`.`]),
-      `Trained again: ${format.plural(retrain.seeds, "time")} for ${format.plural(retrain.epochs, "epoch")} from fresh weights, tested once each.`,
+      `Retrained ${format.plural(retrain.seeds, "time")} for ${format.plural(retrain.epochs, "epoch")} from fresh weights, tested once each.`,
       `${format.plural(trainings, "training")} in all, ${format.time(seconds)} of training.`
     ].join(" "),
     `${examples.train} examples to train on, ${examples.validation} to choose by, ${examples.test} to test on.`,
-    ...surroundings.slice(0, 1).map(({ engine, host, software }) => `By ${software} on ${engine}, ${host}.`)
+    ...surroundings.slice(0, 1).map(({ engine, host, software }) => `Trained with ${software} on ${engine}, ${host}.`)
   ]
 }
 
 /** What the arms are. */
 const armsTable = ({ experiment, results: { arms } }: Told) => [
-  "What is not said of an arm all have in common: `experiment.json`.",
+  "Everything else is the same for all arms: see `experiment.json`.",
   "",
   ...table(
-    ["arm", "searched by", "among networks", "of its own", "trainings", "time"],
+    ["arm", "searched by", "networks in its space", "its own settings", "trainings", "time"],
     arms.map(({ name, networks, seconds, strategy, trainings }) => [
       name,
       strategy ?? "not searched",
@@ -143,12 +141,12 @@ const figuresTable = ({ costs, experiment: { seeds }, results, show }: Told, isS
       .join("; ")
   return [
     pairs === "trainings"
-      ? `± is the standard error over the trainings of one network of each arm${isSearched(results) ? ": it does not tell how another search would have come out" : ""}.`
-      : "± is the standard error over the searches, each with the mean of what was trained of it.",
+      ? `± is the standard error over the trainings of one network of each arm${isSearched(results) ? ": it does not say how another search would have come out" : ""}.`
+      : "± is the standard error over the searches, where each counts with the mean of its retrainings.",
     ...(sampled === 0
       ? []
       : [
-          `Other ${examples.test} test examples would change each figure by another ${value(sampled)} or so (one standard error), most of it in common to all arms.`
+          `Other ${examples.test} test examples would change each figure by another ${value(sampled)} or so (one standard error), most of it common to all arms.`
         ]),
     "",
     ...table(
@@ -185,10 +183,10 @@ const contrastsTable = ({ results: { contrasts, measure }, show: { estimate, int
   contrasts.length === 0
     ? []
     : [
-        `Differences of the test ${measure}, paired by seed; above 0 the arm is better. In errors: in standard errors. p is of the paired t-test, and corrected for ${format.plural(contrasts.length, "comparison")} (Holm).`,
+        `Differences in test ${measure}, paired by seed; above 0 the arm is better. p is from the paired t-test, and also corrected for ${format.plural(contrasts.length, "comparison")} (Holm).`,
         "",
         ...table(
-          ["arm", "against", "pairs", "difference", "in errors", "95%", "p", "corrected", "the arm is"],
+          ["arm", "against", "pairs", "difference", "in standard errors", "95%", "p", "corrected", "the arm is"],
           contrasts.map((contrast) => [
             contrast.arm,
             contrast.against,
@@ -198,7 +196,7 @@ const contrastsTable = ({ results: { contrasts, measure }, show: { estimate, int
             interval(contrast, signed),
             p(contrast.p),
             p(contrast.adjusted),
-            contrast.verdict === "open" ? "not told apart" : contrast.verdict
+            contrast.verdict === "open" ? "not distinguishable" : contrast.verdict
           ])
         ),
         ""
@@ -225,7 +223,7 @@ const chosenTable = (
   chosen.length === 0
     ? []
     : [
-        "The networks that were trained again, with what they had in their searches: the best of many noisy figures, and so too high.",
+        "The retrained networks, with their figures from the searches: each is the best of many noisy figures, and so too high.",
         "",
         ...table(
           ["arm", "seed", "trial", `validation ${measure}`, ...costs.map(format.costHead), ...choices, "network"],
@@ -247,7 +245,7 @@ const choicesTable = ({ results }: Told, choices: ReadonlyArray<string>): Readon
   choices.length === 0 || !isSearched(results)
     ? []
     : [
-        "What was chosen, in shares of all places of choice, beside what all trials of the arm had.",
+        "How often each option was chosen, as a share of all places where it could be, next to its share in all trials of the arm.",
         "",
         ...table(
           ["arm", ...choices.flatMap((name) => [`${name}, chosen`, `${name}, all trials`])],

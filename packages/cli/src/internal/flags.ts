@@ -69,7 +69,7 @@ export const seconds = (name: string): Flag.Flag<number> =>
 export const allowMixed = Flag.Boolean("allow-mixed").pipe(
   Flag.withDefault(false),
   Flag.withDescription(
-    "Train although data, software, engine or kind of machine are not those that it began with; the record tells of it"
+    "Train even if data, software, engine or kind of machine differ from those it began with; the record says so"
   )
 )
 
@@ -84,5 +84,5 @@ export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print the re
 
 /** The device; `Device.choose` and `Device.layer` make an engine from it. */
 export const device = Flag.Literals("device", Device.names).pipe(
-  Flag.withDescription("What computes (default cpu); uninet doctor says what is there")
+  Flag.withDescription("Device to compute on (default cpu); uninet doctor lists what there is")
 )

@@ -40,7 +40,7 @@ export const startWith = Effect.fnUntraced(function* (of: ModelSpace.Any, from: 
     ? (yield* runs.ranked(from)).slice(0, ofRun).map(({ point }) => point)
     : yield* fs.readFileString(from).pipe(
         Effect.mapError(() => `it is neither the folder of a search nor a file that can be read`),
-        Effect.flatMap((text) => Effect.mapError(Schema.decodeEffect(Json)(text), () => "it is no JSON")),
+        Effect.flatMap((text) => Effect.mapError(Schema.decodeEffect(Json)(text), () => "it is not JSON")),
         Effect.map(pointsIn),
         Effect.mapError((problem) =>
           fault(
@@ -48,13 +48,13 @@ export const startWith = Effect.fnUntraced(function* (of: ModelSpace.Any, from: 
           )
         )
       )
-  if (found.length === 0) return yield* fault(`--start-with ${name}: it has no network. Give one that has some.`)
+  if (found.length === 0) return yield* fault(`--start-with ${name}: it has no networks. Give one that has some.`)
   const points = found.map((json) => ModelSpace.read(json)(of))
   const wrong = points.findIndex(Result.isFailure)
   const first = points[wrong]
   if (first !== undefined && Result.isFailure(first))
     return yield* fault(
-      `--start-with ${name}: network ${wrong + 1} of ${points.length} is no point of the space ${of.name} (${first.failure.message.replace(/\s+/g, " ").replace(/\.$/, "")}). Leave it out, or search the space that it is of.`
+      `--start-with ${name}: network ${wrong + 1} of ${points.length} is not a point of the space ${of.name} (${first.failure.message.replace(/\s+/g, " ").replace(/\.$/, "")}). Leave it out, or search the space that it comes from.`
     )
   return points.flatMap((point) => (Result.isSuccess(point) ? [point.success] : []))
 })
@@ -92,11 +92,11 @@ const lessonOf = Effect.fnUntraced(function* (of: ModelSpace.Any, folder: string
   const useful = lesson.results.filter(({ vector }) => vector.some((token) => token >= 0))
   if (useful.length === 0)
     return yield* fault(
-      `--learn-from ${name}: none of its ${format.plural(results.length, "result")} has a choice of the space ${of.name}. Give a search of this space, or of one with choices of the same names.`
+      `--learn-from ${name}: none of its ${format.plural(results.length, "result")} has a choice in common with the space ${of.name}. Give a search of this space, or of one with choices of the same names.`
     )
   if (useful.length < results.length)
     yield* Console.error(
-      `note: ${name} has ${format.plural(results.length, "result")}, of which ${useful.length} say something of the space ${of.name}`
+      `note: ${name} has ${format.plural(results.length, "result")}, of which ${useful.length} say something about the space ${of.name}`
     )
   return { results: useful }
 })

@@ -68,14 +68,14 @@ export const connect = Effect.fnUntraced(function* (
   const given = Redacted.value(url)
   if (given !== process.env[variable] && tells(given))
     return yield* usage(
-      `--database has a password, which the list of processes shows to everybody on this machine. Leave it out of the URL and give it by PGPASSWORD, or in a file that PGPASSWORD_FILE names.`
+      `--database has a password, which the process list shows to everyone on this machine. Leave it out of the URL and give it in PGPASSWORD, or in a file that PGPASSWORD_FILE names.`
     )
   return yield* Layer.build(
     Database.layer({
       url,
       onWait: (problem) =>
         say(
-          `The database does not answer (${problem}); trying for ${format.time(Duration.toSeconds(Database.defaultPatience))}`
+          `The database does not answer (${problem}); trying again for up to ${format.time(Duration.toSeconds(Database.defaultPatience))}`
         )
     })
   ).pipe(Effect.mapError(({ message }) => fault(`--database: ${message}`)))
@@ -180,7 +180,7 @@ const nameOf = Effect.fnUntraced(function* (folder: string) {
   yield* runFolder.write(
     kept,
     `${JSON.stringify({ search })}\n`,
-    `Make room, then go on with: ${command.uninet("search", "--resume", yield* runFolder.shown(folder))}`
+    `Free disk space, then continue with: ${command.uninet("search", "--resume", yield* runFolder.shown(folder))}`
   )
   return search
 })
@@ -190,7 +190,7 @@ export const idle = (places: number, ahead: number): ReadonlyArray<string> =>
   places <= ahead
     ? []
     : [
-        `${format.plural(ahead, "proposal")} may be out at a time (--ahead), so ${places - ahead} of ${places} places stay idle: a new search with --ahead ${places} has work for all, and is told of results later`
+        `${format.plural(ahead, "proposal")} may be pending at a time (--ahead), so ${places - ahead} of ${places} training slots stay idle: a new search with --ahead ${places} has work for all, but learns of results later`
       ]
 
 /** The workers on one line. */
@@ -201,7 +201,7 @@ const fleet = (workers: ReadonlyArray<ClusterEvaluator.Worker>, ahead: number): 
   const unable = workers.flatMap(({ host, problem }) => (problem === null ? [] : [`${host}: ${problem}`]))
   return [
     able.length === 0
-      ? `No worker is there: the search waits. Start some, on any machine: ${command.uninet("worker")} --database <url>`
+      ? `There is no worker: the search waits. Start some, on any machine: ${command.uninet("worker")} --database <url>`
       : `${able.length} worker${able.length === 1 ? "" : "s"} (${hosts.join(", ")}), ${slots} trial${slots === 1 ? "" : "s"} at a time`,
     ...unable,
     ...idle(slots, ahead)

@@ -46,7 +46,7 @@ export interface Found {
 export const config = Flag.Path("config").pipe(
   Flag.withMetavar("file"),
   Flag.optional,
-  Flag.withDescription("The module of the network's space, where it is not where it was")
+  Flag.withDescription("The module of the network's space, if it has moved")
 )
 
 /** The network in its stored form. */
@@ -121,7 +121,7 @@ const issues = SchemaIssue.makeFormatterStandardSchemaV1()
 /** A file's description of a network, or what is wrong with it, in words. */
 export const parse = (text: string): Result.Result<Network, string> => {
   const json = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Json))(text)
-  if (Result.isFailure(json)) return Result.fail("it is no JSON")
+  if (Result.isFailure(json)) return Result.fail("it is not JSON")
   const known = forms.find(([key]) => Predicate.hasProperty(json.success, key))
   if (known === undefined) return Result.fail("it has neither a network nor a point with its space")
   const [, read] = known
@@ -144,11 +144,11 @@ const present = Effect.fnUntraced(function* (
   const found = Option.isSome(override) ? override.value : yield* paths.find(source.path, beside)
   if (found === undefined)
     return yield* fault(
-      `the space of ${name} is of the module ${source.path}, which is not there. Give it by --config ${source.path.split("/").at(-1) ?? "file"}.`
+      `the space of ${name} comes from the module ${source.path}, which does not exist. Give it with --config ${source.path.split("/").at(-1) ?? "file"}.`
     )
   const now = yield* SpaceSource.ofModule(found)
   if (now._tag === "Module" && now.version !== source.version)
-    yield* Console.error(`note: ${yield* runFolder.shown(found)} has changed since ${name} was made of its space`)
+    yield* Console.error(`note: ${yield* runFolder.shown(found)} has changed since ${name} was made from its space`)
   return now
 })
 
@@ -162,12 +162,12 @@ export const open = Effect.fnUntraced(function* (
   const read = ModelSpace.read(point)(of)
   if (Result.isFailure(read))
     return yield* fault(
-      `${where.name} holds no network of ${of.name}: ${read.failure.message} Another space's module is given by --config.`
+      `${where.name} holds no network of ${of.name}: ${read.failure.message} Give another space's module with --config.`
     )
   const now = ModelSpace.networkDigest(read.success)(of)
   if (graph !== undefined && Result.isSuccess(now) && now.success !== graph)
     return yield* fault(
-      `${where.name} is of another network than ${of.name} has at its point by now: ${source._tag === "Module" ? `${yield* runFolder.shown(source.path)} has changed` : "this is another version"}. Bring it back as it was, or train the network again.`
+      `${where.name} is of another network than ${of.name} now has at its point: ${source._tag === "Module" ? `${yield* runFolder.shown(source.path)} has changed` : "this is another version"}. Restore the earlier one, or train the network again.`
     )
   return { source, facts, of, point: read.success } satisfies Found
 })
@@ -193,7 +193,7 @@ export const kindOf = Effect.fnUntraced(function* (nameOrFile: string) {
   const unfinished = yield* Effect.orElseSucceed(fs.exists(path.join(file, runFolder.files.journal)), () => false)
   if (unfinished)
     return yield* fault(
-      `${nameOrFile} has no best network yet, since its search has not ended. Go on with: ${command.uninet("search", "--resume", nameOrFile)}`
+      `${nameOrFile} has no best network yet, since its search has not ended. Continue with: ${command.uninet("search", "--resume", nameOrFile)}`
     )
   const text = yield* Effect.mapError(fs.readFileString(file), () => missing(nameOrFile))
   const network = yield* Effect.mapError(Effect.fromResult(parse(text)), (reason) =>

@@ -9,5 +9,5 @@ export const complaint = (version: string): string | undefined => {
   const [neededMajor = 0, neededMinor = 0] = oldest.split(".").map(Number)
   return major > neededMajor || (major === neededMajor && minor >= neededMinor)
     ? undefined
-    : `uninet needs Node ${oldest} or newer, and this is ${version}: install a newer one from https://nodejs.org.`
+    : `uninet needs Node ${oldest} or newer, but this is ${version}: install a newer one from https://nodejs.org.`
 }

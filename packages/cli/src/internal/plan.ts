@@ -178,7 +178,7 @@ export const config = {
     Flag.withMetavar("name|file"),
     Flag.optional,
     Flag.withDescription(
-      `What is searched: ${spaces.names.join(", ")}, or a module with a ModelSpace of one's own (default uninet)`
+      `Space to search: ${spaces.names.join(", ")}, or a module with your own ModelSpace (default uninet)`
     )
   ),
   trials: flags
@@ -191,7 +191,7 @@ export const config = {
   strategy: Flag.String("strategy").pipe(
     Flag.withMetavar("name"),
     Flag.optional,
-    Flag.withDescription(`Who proposes: ${Strategies.names.join(", ")} (default ppo)`)
+    Flag.withDescription(`What proposes networks: ${Strategies.names.join(", ")} (default ppo)`)
   ),
   seed: Flag.String("seed").pipe(
     Flag.withMetavar("text"),
@@ -202,7 +202,7 @@ export const config = {
     Flag.withMetavar("measure"),
     Flag.optional,
     Flag.withDescription(
-      "The measure that is rewarded, such as int8Accuracy, the accuracy in eight bits (default: the one that decides)"
+      "Measure to reward, such as int8Accuracy, the accuracy in eight bits (default: the deciding measure)"
     )
   ),
   targetMacs: flags
@@ -223,14 +223,14 @@ export const config = {
     Flag.withMetavar("bounds"),
     Flag.optional,
     Flag.withDescription(
-      "Bounds on any costs of the space, such as parameters<=200K, on peakMemory and fileSize in bytes, and with --device-file on latency<=2ms, or int8Latency where it is of eight bits (default: none)"
+      "Bounds on any costs of the space, such as parameters<=200K; on peakMemory and fileSize, in bytes; and, with --device-file, on latency, such as latency<=2ms, or on int8Latency if the file is for eight bits (default: none)"
     )
   ),
   deviceFile: Flag.Path("device-file").pipe(
     Flag.withMetavar("file"),
     Flag.optional,
     Flag.withDescription(
-      "A device file of uninet profile: every network then has its latency there, for --within, --objectives and rewards"
+      "A device file from uninet profile: every network then has its latency on that device, for --within, --objectives and rewards"
     )
   ),
   dataset: Flag.String("dataset").pipe(
@@ -244,7 +244,7 @@ export const config = {
     Flag.withMetavar("file"),
     Flag.optional,
     Flag.withDescription(
-      "A module that describes the search (default: uninet.config.ts here); flags go before its fields"
+      "A module that describes the search (default: uninet.config.ts in the current folder); flags take precedence over its fields"
     )
   ),
   out: Flag.Path("out").pipe(
@@ -255,7 +255,7 @@ export const config = {
   resume: Flag.Path("resume").pipe(
     Flag.withMetavar("folder"),
     Flag.optional,
-    Flag.withDescription("Go on with the search in this folder; --trials may be raised")
+    Flag.withDescription("Continue the search in this folder; --trials may be raised")
   ),
   workers: flags.workers.pipe(
     Flag.optional,
@@ -269,7 +269,7 @@ export const config = {
     .pipe(Flag.optional, Flag.withDescription("Epochs of these trainings (default: four times those of a trial)")),
   database: machines.database.pipe(
     Flag.withDescription(
-      `Train on the machines on which uninet worker runs with this PostgreSQL database (default: the environment's ${machines.variable}, else on this machine)`
+      `Train on the machines that run uninet worker with this PostgreSQL database (default: the environment's ${machines.variable}, else on this machine)`
     )
   ),
   fidelity: Flag.Literals("fidelity", Fidelity.names).pipe(
@@ -283,7 +283,7 @@ export const config = {
     .pipe(Flag.optional, Flag.withDescription("Epochs of the first rung (default 1)")),
   rungFactor: flags
     .whole("rung-factor", 2)
-    .pipe(Flag.optional, Flag.withDescription("One in so many goes on to the next rung (default 3)")),
+    .pipe(Flag.optional, Flag.withDescription("One in this many continues to the next rung (default 3)")),
   objectives: Flag.String("objectives").pipe(
     Flag.withMetavar("a,b"),
     Flag.optional,
@@ -296,7 +296,7 @@ export const config = {
     .pipe(
       Flag.optional,
       Flag.withDescription(
-        "Proposals that may be out at a time, and so networks that are trained at a time on all machines together: more feed more workers, fewer learn sooner (default 8)"
+        "Proposals that may be pending at a time, and so networks in training at a time on all machines together: more keep more workers busy, fewer learn sooner (default 8)"
       )
     ),
   screen: flags
@@ -304,14 +304,14 @@ export const config = {
     .pipe(
       Flag.optional,
       Flag.withDescription(
-        "Train only this share of what is proposed, such as 0.25: the better one by a predictor fitted on the results so far, once it is shown to know more than MACs alone (default: all)"
+        "Train only this share of the proposals, such as 0.25: the best by a predictor fitted to the results so far, once it is shown to know more than MACs alone (default: all)"
       )
     ),
   screenBy: Flag.String("screen-by").pipe(
     Flag.withMetavar("a,b"),
     Flag.optional,
     Flag.withDescription(
-      "With --screen: proxies that its predictor goes by beside choices and costs, such as naswot,synflow, computed of every network that is proposed (default: none)"
+      "With --screen: proxies that its predictor uses in addition to choices and costs, such as naswot,synflow, computed for every proposed network (default: none)"
     )
   ),
   trialTime: flags
@@ -324,14 +324,14 @@ export const config = {
     .seconds("max-time")
     .pipe(
       Flag.optional,
-      Flag.withDescription("Begin no more trials after this time, such as 2h; the finals follow (default: any)")
+      Flag.withDescription("Start no more trials after this time, such as 2h; the finals follow (default: any)")
     ),
   maxTotalMacs: flags
     .totalMacs("max-total-macs")
     .pipe(
       Flag.optional,
       Flag.withDescription(
-        "Begin no more trials after trainings of so many multiply-accumulates, such as 20T (default: any)"
+        "Start no more trials once trainings have used this many multiply-accumulates, such as 20T (default: any)"
       )
     ),
   startWith: Flag.Path("start-with").pipe(
@@ -350,11 +350,11 @@ export const config = {
   ),
   retryFailed: Flag.Boolean("retry-failed").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("With --resume: try the trials that failed once more, with other seeds")
+    Flag.withDescription("With --resume: try failed trials once more, with other seeds")
   ),
   dryRun: Flag.Boolean("dry-run").pipe(
     Flag.withDefault(false),
-    Flag.withDescription("Say what would be searched, and about how long it takes; nothing is written")
+    Flag.withDescription("Show what would be searched and about how long it takes; nothing is written")
   ),
   device: flags.device.pipe(Flag.withDefault(Device.standard)),
   skipBad: flags.skipBad,
@@ -401,7 +401,7 @@ const moved = ["operators", "dsms"]
 const unusable = (error: Config.LoadError, otherwise: (error: Config.LoadError) => CliFault): CliFault =>
   error._tag === "ConfigInvalid" && moved.includes(error.field)
     ? fault(
-        `${error.path}: there is no field ${error.field} any more. Give space: UniNetSpace.forData({ kit: Kit.make({ ${error.field}: … }) }) of @uninet/uninet.`
+        `${error.path}: the field ${error.field} no longer exists. Give space: UniNetSpace.forData({ kit: Kit.make({ ${error.field}: … }) }) of @uninet/uninet.`
       )
     : otherwise(error)
 
@@ -465,8 +465,7 @@ export const fresh = Effect.fnUntraced(function* (given: Flags) {
   const beside = loaded === undefined ? process.cwd() : path.dirname(loaded.path)
   const own = ownOf(loaded, given)
 
-  if (given.retryFailed)
-    return yield* usage("--retry-failed is for a search that is gone on with. Give its folder by --resume.")
+  if (given.retryFailed) return yield* usage("--retry-failed is for a resumed search. Give its folder with --resume.")
   const strategy = own.includes("strategy")
     ? null
     : Option.isSome(given.strategy)
@@ -635,13 +634,13 @@ export const ofRun = Effect.fnUntraced(function* (
       onNone: () =>
         Effect.flatMap(paths.find(path, folder), (there) =>
           there === undefined
-            ? fault(`${name} was begun with the module ${path}, which is not there. Give it by --config.`)
+            ? fault(`${name} was begun with the module ${path}, which no longer exists. Give it with --config.`)
             : Effect.succeed(there)
         )
     })
   const foundFile = Effect.fnUntraced(function* (what: string, file: string) {
     const there = yield* paths.find(file, folder)
-    return there ?? (yield* fault(`${name} was begun with the ${what} ${file}, which is not there. Put it back.`))
+    return there ?? (yield* fault(`${name} was begun with the ${what} ${file}, which no longer exists. Put it back.`))
   })
   const foundTeacher = Effect.fnUntraced(function* ({ file, logits }: teachers.Named) {
     return {
@@ -706,12 +705,12 @@ const allowed = Effect.fnUntraced(function* ({ finalEpochs, trials }: Flags, { e
   const begun = Search.begunIn(entries)
   if (Option.isSome(trials) && trials.value < begun)
     return yield* usage(
-      `--trials ${trials.value} is fewer than the ${begun} that the journal has, which stay and count. Give ${begun} or more; with ${begun} the search ends with what there is.`
+      `--trials ${trials.value} is fewer than the ${begun} that the journal has, which are kept and count. Give ${begun} or more; with ${begun} the search ends with what there is.`
     )
   const compared = entries.some(({ entry }) => entry._tag === "Compared")
   if (Option.isSome(finalEpochs) && compared && finalEpochs.value !== notes.finalEpochs)
     return yield* usage(
-      `--final-epochs ${finalEpochs.value} cannot be given any more: the finals have begun with ${notes.finalEpochs}, and others would be chosen by what came of them. Leave --final-epochs out.`
+      `--final-epochs ${finalEpochs.value} can no longer be given: the finals have begun with ${notes.finalEpochs}, and any other number would now be chosen by their outcome. Leave --final-epochs out.`
     )
 })
 
@@ -734,7 +733,7 @@ export const resumed = Effect.fnUntraced(function* (folder: string, given: Flags
   yield* allowed(given, journal)
   if (journal.isCut)
     yield* Console.error(
-      `note: ${yield* runFolder.shown(folder)} lacks its ${runFolder.files.journal}-wal, and with it the last trials perhaps: they are trained again`
+      `note: ${yield* runFolder.shown(folder)} lacks its ${runFolder.files.journal}-wal, and its last trials may be missing with it: they are trained again`
     )
   const plan = yield* ofRun(folder, journal, given.config)
   const strategy = Option.isSome(given.strategy) ? yield* strategyNamed(given.strategy.value) : plan.strategy

@@ -55,11 +55,11 @@ const bestOf = ({ best }: tracker.State, work: Work) =>
 type Replay = ((trial: number) => string) | undefined
 
 const failed = (failure: Trial.TrialFailed, replay: Replay) =>
-  `${failure.message}${replay === undefined ? "" : `; again: ${replay(failure.trial)}`}`
+  `${failure.message}${replay === undefined ? "" : `; run it again: ${replay(failure.trial)}`}`
 
 /** The verdict on the screen's predictor, on one line. */
 const screening = ({ trusted, why }: Screen.Verdict) =>
-  trusted ? `screen: ${why}; the better part of what is proposed is trained` : `screen: all is trained: ${why}`
+  trusted ? `screen: ${why}; only the better proposals are trained` : `screen: all proposals are trained: ${why}`
 
 const finalOf = (what: Finals.Purpose) => (what === "compare" ? "again" : "once more, on all examples")
 
@@ -100,7 +100,7 @@ const lines = (work: Work, replay: Replay): Display => {
           return write(`${running.join(", ")} | ${status()}`)
         }
         if (event._tag === "Finished" || event._tag === "Failed") said = performance.now()
-        if (event._tag === "Resumed") return write(`${format.plural(event.trials, "trial")} in the journal already`)
+        if (event._tag === "Resumed") return write(`${format.plural(event.trials, "trial")} already in the journal`)
         if (event._tag === "Finished") {
           const { costs, outcome, trial } = event.record
           const said = `${measureOf(event.record, work)}${macsOf(costs)}, reward ${outcome.reward.toFixed(4)}`

@@ -109,7 +109,7 @@ const ofRun = Effect.fnUntraced(function* (folder: string, { after, config }: Op
   const longest = Math.max(...[...trained.values()].map(epochs))
   if (after !== undefined && !(after < longest))
     return yield* usage(
-      `--after is ${after}, and the longest trials of ${folder} have ${format.plural(Math.max(0, longest), "epoch")}. Give less.`
+      `--after is ${after}, but the longest trials of ${folder} have ${format.plural(Math.max(0, longest), "epoch")}. Give fewer.`
     )
   const { decides, measures } = of.task
   const curves = Map.groupBy(trainings, ({ trial }) => trial)
@@ -151,7 +151,7 @@ const ofList = Effect.fnUntraced(function* (file: string, list: ReadonlyArray<Sc
     }
     const network = yield* Effect.mapError(Effect.fromResult(networks.parse(JSON.stringify(element))), (reason) =>
       fault(
-        `${where} holds no network: ${reason}. Give JSON as in a search's best.json, or a cell of NAS-Bench-201 as a text.`
+        `${where} holds no network: ${reason}. Give JSON as in a search's best.json, or a cell of NAS-Bench-201 as a string.`
       )
     )
     const own = JSON.stringify([network.space, network.facts])
@@ -176,17 +176,17 @@ export const read = Effect.fnUntraced(function* (text: string, options: Options)
   const isRun = yield* Effect.orElseSucceed(fs.exists(path.join(text, runFolder.files.journal)), () => false)
   if (isRun) return yield* ofRun(text, options)
   if (options.after !== undefined)
-    return yield* usage(`"${text}" is no search's folder, so there are no first epochs to see. Leave --after out.`)
+    return yield* usage(`"${text}" is not a search's folder, so there are no first epochs to see. Leave --after out.`)
   if (spaces.names.includes(text) || SpaceSource.isModule(text)) return yield* ofSpace(text, options)
   const json = yield* Effect.mapError(fs.readFileString(text), () =>
     usage(
-      `"${text}" is no space (${spaces.names.join(", ")}, or a module), no search's folder and no file that can be read. Give one of them.`
+      `"${text}" is neither a space (${spaces.names.join(", ")}, or a module) nor a search's folder nor a file that can be read. Give one of them.`
     )
   )
   const list = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Array(Schema.Json)))(json)
   if (Result.isFailure(list) || list.success.length === 0)
     return yield* fault(
-      `${text} holds no list of networks. Give a JSON array of networks as in best.json, or of cells of NAS-Bench-201.`
+      `${text} is not a list of networks. Give a JSON array of networks as in best.json, or of cells of NAS-Bench-201.`
     )
   return yield* ofList(text, list.success, options)
 })

@@ -11,7 +11,7 @@ export const to = Effect.fnUntraced(function* (
   const { of, point } = found
   if (of.scaling === null)
     return yield* fault(
-      `--image: ${of.name} does not say how its networks grow, so its images have the size they have.`
+      `--image: ${of.name} does not say how its networks grow with the image, so their image size cannot be changed. Leave --image out.`
     )
   const chain = yield* Effect.mapError(Effect.fromResult(of.scaling.chain(point, null)), at("--image"))
   return { ...found, point: chain.apply({ ...chain.sizesOf(point), resolution }) }

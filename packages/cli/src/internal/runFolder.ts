@@ -78,7 +78,7 @@ export const create = Effect.fnUntraced(function* (place: Place): Effect.fn.Retu
     )
     if (found.includes(files.journal))
       return yield* usage(
-        `--out ${name} already holds a search. Go on with it by --resume ${name}, or give a new folder; nothing was changed.`
+        `--out ${name} already holds a search. Continue it with --resume ${name}, or give a new folder; nothing was changed.`
       )
     if (!found.every(isLeftover))
       return yield* usage(`--out ${name} is not empty. Give a new folder; nothing was changed.`)

@@ -43,7 +43,7 @@ export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settin
   yield* runFolder.write(
     path.join(folder, files.settings),
     `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`,
-    "Make room, then begin again."
+    "Free disk space, then start again."
   )
   return folder
 })
@@ -56,11 +56,11 @@ export const settings = Effect.fnUntraced(function* (
   const path = yield* Path.Path
   const name = yield* runFolder.shown(folder)
   const text = yield* Effect.mapError(fs.readFileString(path.join(folder, files.settings)), () =>
-    fault(`--resume ${name} has no ${files.settings}. Give the folder of a uninet scale.`)
+    fault(`--resume ${name} has no ${files.settings}. Give a folder that uninet scale wrote.`)
   )
   return yield* Effect.mapError(Schema.decodeEffect(Text)(text), (error) =>
     fault(
-      `--resume ${name}: its ${files.settings} is damaged or of another version (${error.message.split("\n").join(" ")}). Scale anew.`
+      `--resume ${name}: its ${files.settings} is damaged or of another version (${error.message.split("\n").join(" ")}). Scale the network again.`
     )
   )
 })

@@ -34,6 +34,6 @@ export const make = Effect.fnUntraced(function* (
   const began = performance.now()
   yield* scores(Space.seedPoint(of.space))
   const seconds = ((performance.now() - began) / 1000).toPrecision(2)
-  yield* Console.error(`note: ${name} take about ${seconds} s for each network that is proposed`)
+  yield* Console.error(`note: ${name} take about ${seconds} s for each proposed network`)
   return { name, of: scores }
 })

@@ -116,7 +116,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
   const odd = sites.find(({ conditions, count, slots }) => conditions.length > 0 || slots !== undefined || count > 1024)
   if (odd !== undefined)
     return yield* fault(
-      `${name} cannot be made a table: in its space the choice ${odd.name} ${odd.conditions.length > 0 ? "depends on another" : "has too many options"}. Export it as csv or jsonl.`
+      `${name} cannot be exported as a table: in its space the choice ${odd.name} ${odd.conditions.length > 0 ? "depends on another" : "has too many options"}. Export it as csv or jsonl.`
     )
   const { decides, measures } = notes.task
   const direction = measures[decides] ?? "higher"
@@ -140,7 +140,9 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
       Result.flatMap(Space.encode(point)(space.space), (tokens) => Space.toVector(tokens)(space.space))
     )
     if (Result.isFailure(vector) || Result.isFailure(point))
-      return yield* fault(`${name}: trial ${trial} is no point of the space ${space.name}. Give the run's own module.`)
+      return yield* fault(
+        `${name}: trial ${trial} is not a point of the space ${space.name}. Give the run's own module.`
+      )
     seen.add(from.hash)
     networks.push({
       point: point.success,
@@ -160,7 +162,7 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
     network.worth,
     ...columns.map(({ of }) => short(of(network) ?? 0))
   ])
-  if (rows.length === 0) return yield* fault(`${name} has no result yet. Export it when it has some.`)
+  if (rows.length === 0) return yield* fault(`${name} has no results yet. Export it once it has some.`)
   const isWhole = BigInt(rows.length) === Space.distinct(space.space) && Space.isOneToOne(space.space)
   const json: Table.Json = {
     name,
@@ -186,8 +188,8 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
   const card = [
     `# ${name}: ${format.plural(rows.length, "trained network")} of the space ${space.name}`,
     "",
-    `- **Networks.** ${isWhole ? "All of the space." : `A sample of ${Space.showCount(Space.distinct(space.space))}, proposed by the strategy ${strategy} with the seed ${seed}${strategy === "random" ? "" : ", which looks where it expects good ones: the sample is no fair one"}.`} ${sites.length} choices${Object.keys(settings.within).length === 0 ? "" : `, within ${JSON.stringify(settings.within)}`}.`,
-    `- **Training.** ${settings.dataset ?? "A data set of its own"}, ${format.lengthOf({ ...recipe, epochs: most })}, batch ${recipe.batch} at a learning rate of ${recipe.learningRate}, once each, from the seed \`${seed}/trial/<trial>\`. ${surroundings.map(({ engine, software }) => `${software}, ${engine}`).join("; ")}`,
+    `- **Networks.** ${isWhole ? "All of the space." : `A sample of ${Space.showCount(Space.distinct(space.space))}, proposed by the strategy ${strategy} with the seed ${seed}${strategy === "random" ? "" : ", which looks where it expects good ones, so the sample is not a fair one"}.`} ${sites.length} choices${Object.keys(settings.within).length === 0 ? "" : `, within ${JSON.stringify(settings.within)}`}.`,
+    `- **Training.** ${settings.dataset ?? "A custom data set"}, ${format.lengthOf({ ...recipe, epochs: most })}, batch ${recipe.batch} at a learning rate of ${recipe.learningRate}, once each, from the seed \`${seed}/trial/<trial>\`. ${surroundings.map(({ engine, software }) => `${software}, ${engine}`).join("; ")}`,
     `- **Columns.** \`search\` and \`report\` are both the ${decides} on the validation split${direction === "lower" ? ", negative, so that more is better" : ""}: nothing was tested. ${columns.map(({ about, name }) => (about === undefined ? name : `${name} (${about})`)).join(", ")}.`,
     `- **Values.** ${decides} from ${at(0)} to ${at(1)}; a quarter of them are below ${at(0.25)}, half below ${at(0.5)}, three quarters below ${at(0.75)}.`,
     ...(isWhole
@@ -195,8 +197,8 @@ export const of = Effect.fnUntraced(function* <A, C extends string, M extends st
       : [
           `- **Networks without a row** have the mean of their nearest five.${correlation === undefined ? "" : ` Rank correlation of such answers with the rows that were left out for them: ${correlation.toFixed(3)} (Spearman).`}`
         ]),
-    `- **What it is fit for.** ${isWhole ? "Holding strategies against one another at no cost" : "Holding strategies and predictors against one another at little cost, as far as the correlation above goes"}, on a ranking after ${format.plural(most, "epoch")}. It says nothing of the ranking after a long training, or of other data.`,
-    `- **Licence.** ${license ?? "Not said: ask whoever made it."}`,
+    `- **What it is fit for.** ${isWhole ? "Comparing strategies at no cost" : "Comparing strategies and predictors at little cost, as far as the correlation above goes"}, on a ranking after ${format.plural(most, "epoch")}. It says nothing about the ranking after a long training, or on other data.`,
+    `- **Licence.** ${license ?? "Not stated: ask whoever made it."}`,
     "",
     "    uninet benchmark table.json.gz --strategies random,evolution,gp --budgets 50,100 --seeds 20",
     ""

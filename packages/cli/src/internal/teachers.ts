@@ -43,7 +43,7 @@ export const network = Effect.fnUntraced(function* (
   const names = classes.namesIn(found.metadata)
   if (names !== undefined && data.classes !== undefined && !Equal.equals(names, data.classes))
     return yield* fault(
-      `${flag} ${found.name}: it tells ${classes.listed(names)} apart, and ${data.name} has ${classes.listed(data.classes)}. Give a teacher that was trained on the same classes in the same order.`
+      `${flag} ${found.name}: it distinguishes ${classes.listed(names)}, but ${data.name} has ${classes.listed(data.classes)}. Give a teacher that was trained on the same classes in the same order.`
     )
   return found
 })
@@ -83,7 +83,7 @@ export const prepare = Effect.fnUntraced(function* ({ file, logits }: Named, { i
   if (logits === undefined || (yield* Effect.orElseSucceed(fs.exists(logits), () => false))) return
   const teacher = yield* network(file, "the teacher")
   const table = yield* Effect.mapError(Teacher.logitsOf(yield* Dataset.Dataset, imageSize)(teacher), said)
-  const remedy = "Make room, and give the command again."
+  const remedy = "Free disk space, then run the command again."
   yield* Effect.ignore(fs.makeDirectory(path.dirname(logits), { recursive: true }))
   yield* runFolder.write(logits, new Uint8Array(table.buffer), remedy)
 })

@@ -70,7 +70,7 @@ export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settin
     const name = yield* runFolder.shown(place.folder)
     if (!place.isAny && (yield* runFolder.has(place.folder, files.settings)))
       return yield* fault(
-        `--out ${name} already holds a training. Go on with it by --resume ${name}, or give a new folder; nothing was changed.`
+        `--out ${name} already holds a training. Continue it with --resume ${name}, or give a new folder; nothing was changed.`
       )
   })
   yield* taken
@@ -84,7 +84,7 @@ export const begin = Effect.fnUntraced(function* (place: runFolder.Place, settin
   // Another process may have started there between the two.
   yield* taken
   const text = `${JSON.stringify(Schema.encodeSync(Settings)(settings), null, 2)}\n`
-  yield* runFolder.write(file, text, "Make room, then begin again.")
+  yield* runFolder.write(file, text, "Free disk space, then start again.")
   const refuse = Effect.sync(() => {
     isRefused = true
   })
@@ -100,11 +100,11 @@ export const settings = Effect.fnUntraced(function* (
   const path = yield* Path.Path
   const name = yield* runFolder.shown(folder)
   const text = yield* Effect.mapError(fs.readFileString(path.join(folder, files.settings)), () =>
-    fault(`${flag} ${name} has no ${files.settings}. Give the folder of a uninet train.`)
+    fault(`${flag} ${name} has no ${files.settings}. Give a folder that uninet train wrote.`)
   )
   return yield* Effect.mapError(Schema.decodeEffect(Text)(text), (error) =>
     fault(
-      `${flag} ${name}: its ${files.settings} is damaged or of another version (${error.message.split("\n").join(" ")}). Train anew.`
+      `${flag} ${name}: its ${files.settings} is damaged or of another version (${error.message.split("\n").join(" ")}). Start a new training.`
     )
   )
 })

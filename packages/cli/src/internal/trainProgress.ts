@@ -42,7 +42,7 @@ const lines = (task: Task.Task): Display => {
       Effect.suspend(() => {
         if (event._tag === "Step") latest = left(event)
         if (event._tag === "Resumed")
-          return log.say(`going on after ${event.step} of ${event.steps} steps`, {
+          return log.say(`continuing after ${event.step} of ${event.steps} steps`, {
             event: event._tag,
             step: event.step,
             steps: event.steps
@@ -83,7 +83,7 @@ const bar = Effect.fnUntraced(function* (task: Task.Task) {
           started = true
           drawn.update(event.step + 1, payload)
         }
-        if (event._tag === "Resumed") above(`going on after ${event.step} of ${event.steps} steps`)
+        if (event._tag === "Resumed") above(`continuing after ${event.step} of ${event.steps} steps`)
         if (event._tag === "Epoch") above(line(event, task))
       })
   } satisfies Display

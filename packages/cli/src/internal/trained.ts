@@ -31,12 +31,14 @@ const readFile = Effect.fnUntraced(function* (
   const path = yield* Path.Path
   const name = yield* runFolder.shown(file)
   const bytes = yield* Effect.mapError(fs.readFile(file), () =>
-    fault(`${name} cannot be read. Give the folder of a uninet train or search that has saved its best weights.`)
+    fault(`${name} cannot be read. Give the folder of a training or search that has saved its best weights.`)
   )
   const decoded = yield* Effect.mapError(Effect.fromResult(Safetensors.decode(bytes)), at(name))
   const kept = networks.inMetadata(decoded.metadata)
   if (known === undefined && Option.isNone(kept))
-    return yield* fault(`${name} does not say which network it is of. Give a file that uninet train or search wrote.`)
+    return yield* fault(
+      `${name} does not say which network it belongs to. Give a file that uninet train or search wrote.`
+    )
   const found = known ?? (yield* networks.open(Option.getOrThrow(kept), { beside: path.dirname(file), name, override }))
   return yield* Effect.mapError(
     Effect.gen(function* () {
@@ -46,7 +48,7 @@ const readFile = Effect.fnUntraced(function* (
       const wrong = [...weights].find(([, values]) => !values.every(Number.isFinite))
       if (wrong !== undefined)
         return yield* fault(
-          `it holds numbers that are not finite, in ${wrong[0]}: its training diverged. Train it anew, with a lower learning rate.`
+          `it holds numbers that are not finite, in ${wrong[0]}: its training diverged. Train it again with a lower learning rate.`
         )
       return { ...found, network, weights, name, metadata: decoded.metadata } satisfies Trained
     }),
@@ -91,7 +93,7 @@ export const settingsOf = Effect.fnUntraced(function* (
     const found = yield* Effect.option(Schema.decodeEffect(Settings)(text.value))
     if (Option.isNone(found))
       return yield* fault(
-        `${yield* runFolder.shown(path.join(folder, file))} is damaged, or another program's. Put back the one that uninet wrote.`
+        `${yield* runFolder.shown(path.join(folder, file))} is damaged, or was written by another program. Put back the one that uninet wrote.`
       )
     const { dataset, ...rest } = found.value
     if (dataset === undefined) return rest

@@ -7,5 +7,5 @@ export const complaint = (version: string): string | undefined => {
   const [neededMajor = 0, neededMinor = 0] = oldest.split(".").map(Number)
   return major > neededMajor || (major === neededMajor && minor >= neededMinor)
     ? undefined
-    : `a project needs Node ${oldest} or newer, and this is ${version}: install a newer one from https://nodejs.org.`
+    : `a project needs Node ${oldest} or newer, but this is ${version}: install a newer one from https://nodejs.org.`
 }

@@ -34,7 +34,7 @@ export const Curves = ({ choose, rows, run, view }: Seen) => {
   const summary =
     first === undefined
       ? "No trial shown has results after more than one number of epochs."
-      : `${name} by epochs of the ${drawn.length} best of ${plural(withCurve.length, "trial")} with a curve; trial ${trialOf(table, first)} goes from ${valued(info, name, by.get(first)?.[0]?.[1] ?? NaN)} to ${valued(info, name, by.get(first)?.at(-1)?.[1] ?? NaN)}${looked === undefined ? "" : `; trial ${view.trial} stands out`}.`
+      : `${name} by epochs of the ${drawn.length} best of ${plural(withCurve.length, "trial")} with a curve; trial ${trialOf(table, first)} goes from ${valued(info, name, by.get(first)?.[0]?.[1] ?? NaN)} to ${valued(info, name, by.get(first)?.at(-1)?.[1] ?? NaN)}${looked === undefined ? "" : `; trial ${view.trial} is highlighted`}.`
   return (
     <Chart
       summary={summary}

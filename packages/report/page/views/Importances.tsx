@@ -21,7 +21,7 @@ export const Importances = ({ choose, run, view }: Seen) => {
   if (found === undefined)
     return (
       <p class="summary">
-        How much each choice matters is not worked out yet, or there is no measure to work it out for.
+        How much each choice matters has not been computed yet, or there is no measure to compute it for.
       </p>
     )
   if (found.choices.length === 0)
@@ -34,14 +34,14 @@ export const Importances = ({ choose, run, view }: Seen) => {
   const clear = found.choices.filter(({ low }) => low > 0)
   const shown = found.choices.slice(0, most)
   const { explained, trials } = found
-  const summary = `Of ${name}, ${
+  const summary = `For ${name}, ${
     clear.length === 0
-      ? "no single choice is seen to matter"
+      ? "no single choice is shown to matter"
       : `${clear
           .slice(0, 3)
           .map((each) => `${each.name} has a part in ${share(each.mean)} (${share(each.low)} to ${share(each.high)})`)
           .join(", ")} of the variance`
-  }${clear.length < found.choices.length ? `; ${plural(found.choices.length - clear.length, "other choice")} cannot be told from nothing` : ""}. From ${plural(trials, "trial")}${found.epochs === null ? "" : ` of ${plural(found.epochs, "epoch")}`}, by permutation in forests that explain ${explained === null ? "–" : share(explained.mean)} of what they have not seen.`
+  }${clear.length < found.choices.length ? `; ${plural(found.choices.length - clear.length, "other choice")} cannot be told from no effect` : ""}. From ${plural(trials, "trial")}${found.epochs === null ? "" : ` of ${plural(found.epochs, "epoch")}`}, by permutation in forests that explain ${explained === null ? "–" : share(explained.mean)} of the variance of trials that they have not seen.`
   return (
     <Chart
       summary={summary}

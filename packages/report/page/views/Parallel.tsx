@@ -199,10 +199,10 @@ export const Parallel = ({ brush, choose, run, rows, set, setBrush, unbrushed, v
                 set({ where: view.where === "" ? expression : `(${view.where}) and ${expression}` })
               }}
             >
-              Put the brush into the filter
+              Copy the brush into the filter
             </button>
             <button type="button" onClick={() => setBrush({})}>
-              Brush nothing
+              Clear the brush
             </button>
           </>
         )}

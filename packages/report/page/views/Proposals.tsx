@@ -10,7 +10,7 @@ export const Proposals = ({ choose, run, unbrushed, view }: Seen) => {
   const names = all.map((each) => each.name)
   const name = chosen(view.of["share"], names)
   const of = all.find((each) => each.name === name)
-  if (of === undefined) return <p class="summary">No choice has options that trials differ in.</p>
+  if (of === undefined) return <p class="summary">There is no choice in which trials differ.</p>
   const windows = Shares.of(unbrushed, of)
   const labels = [...of.labels, ...(of.codes.includes(0) ? ["(none)"] : [])]
   const [first, last] = [windows[0], windows.at(-1)]
@@ -23,7 +23,7 @@ export const Proposals = ({ choose, run, unbrushed, view }: Seen) => {
   const summary =
     windows.length === 0
       ? "No trial is shown."
-      : `Share of each option of ${name} among the proposals, from the first to the last of ${plural(windows.length, "stretch").replace("stretchs", "stretches")}: ${changes.map(({ from, label, to }) => `${label} ${percent(from, 0)} to ${percent(to, 0)}`).join(", ")}.${draws ? ` Each proposal of ${info.strategy} is drawn from its policy: these shares estimate its probabilities, and the table has their intervals.` : ""}`
+      : `Share of each option of ${name} among the proposals, from the first to the last of ${plural(windows.length, "stretch").replace("stretchs", "stretches")}: ${changes.map(({ from, label, to }) => `${label} ${percent(from, 0)} to ${percent(to, 0)}`).join(", ")}.${draws ? ` Each proposal of ${info.strategy} is drawn from its policy: these shares estimate its probabilities, and the table gives their intervals.` : ""}`
   return (
     <Chart
       summary={summary}

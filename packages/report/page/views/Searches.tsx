@@ -11,7 +11,7 @@ const isBudget = (name: string): name is Budget => name in budgets
 const amount = (budget: Budget, value: number) =>
   budget === "seconds" ? time(value) : budget === "trials" ? plural(value, "trial") : `${number(value)} MACs · epochs`
 
-const verdicts = { better: "better", worse: "worse", open: "these runs do not tell" } as const
+const verdicts = { better: "better", worse: "worse", open: "not distinguishable" } as const
 
 type Band = Compared["groups"][number]["curves"]["trials"]["bands"][number]
 
@@ -35,9 +35,9 @@ export const Searches = ({ choose, compared, run, view }: Seen) => {
       ({ at, difference, first, high, low, second, verdict }) =>
         `At ${amount(budget, at)} ${first.group} has ${band(first)}, ${second.group} ${band(second)}: ${
           low === null || high === null
-            ? `a difference of ${value(difference)}, of one run only`
+            ? `a difference of ${value(difference)}, from one run only`
             : `a difference of ${value(difference)}, ${value(low)} to ${value(high)}`
-        }; ${verdict === "open" ? "these runs do not tell which is better" : `${second.group} is ${verdicts[verdict]}`}.`
+        }; ${verdict === "open" ? "the two are not distinguishable" : `${second.group} is ${verdicts[verdict]}`}.`
     ),
     ...(compared.empty.length === 0 ? [] : [`Without a result yet: ${compared.empty.join(", ")}.`])
   ].join(" ")

@@ -70,7 +70,7 @@ export const Slice = ({ choose, rows, run, view }: Seen) => {
   const values = Table.numbers(name)(table)
   const [first, second] = [a, b].map((each) => all.find((column) => column.name === each))
   if (first === undefined || values === undefined)
-    return <p class="summary">No choice is there that trials differ in.</p>
+    return <p class="summary">There is no choice in which trials differ.</p>
   const epochs = Table.numbers("epochs")(table)
   const level = rows.reduce((most, row) => Math.max(most, epochs?.[row] || 0), 0)
   const comparable = Array.from(rows).filter((row) => (epochs?.[row] || 0) === level)
@@ -98,7 +98,7 @@ export const Slice = ({ choose, rows, run, view }: Seen) => {
   const summary =
     top === undefined || worst === undefined
       ? `No trial shown has a ${name}.`
-      : `Mean ${name} by ${of}${level > 0 ? `, of trials trained for ${plural(level, "epoch")}` : ""}: best with ${top.label} (${valued(info, name, top.mean)} over ${plural(top.count, "trial")}), worst with ${worst.label} (${valued(info, name, worst.mean)} over ${plural(worst.count, "trial")}). A strategy proposes what it thinks is good more often, with good company: this is not what the option does by itself.`
+      : `Mean ${name} by ${of}${level > 0 ? `, of trials trained for ${plural(level, "epoch")}` : ""}: best with ${top.label} (${valued(info, name, top.mean)} over ${plural(top.count, "trial")}), worst with ${worst.label} (${valued(info, name, worst.mean)} over ${plural(worst.count, "trial")}). A strategy proposes what it thinks is good more often, and together with other good options: this is not the effect of the option by itself.`
   return (
     <Chart
       summary={summary}

@@ -102,7 +102,7 @@ export const Trial = ({ run, view, set, asked }: Seen & { readonly asked: Detail
   if (view.trial === null)
     return (
       <p class="summary">
-        Choose a trial in a chart or in the table: its network, its costs and what became of it are shown here.
+        Choose a trial in a chart or in the table: its network, its costs and its outcome are shown here.
       </p>
     )
   const row = rowOf(table, view.trial)
@@ -116,7 +116,7 @@ export const Trial = ({ run, view, set, asked }: Seen & { readonly asked: Detail
     .filter(({ role }) => role === "measure" || role === "result" || role === "cost" || role === "time")
     .flatMap((of) => {
       const value = cell(info, of, row)
-      return value === "" ? [] : [[of.name === "begun" ? "begun after" : of.name, value] as const]
+      return value === "" ? [] : [[of.name === "begun" ? "started after" : of.name, value] as const]
     })
   const chosen = Table.ofRole("choice")(table).flatMap((of) => {
     const value = Table.text(row)(of)
@@ -163,8 +163,8 @@ export const Trial = ({ run, view, set, asked }: Seen & { readonly asked: Detail
       ) : detail === undefined ? (
         <p class="summary">
           {run.details.length === 0
-            ? "This report has no blocks of networks."
-            : `Its blocks are not in this report: those of ${plural(run.details.length, "trial")} are, the best ones.`}
+            ? "This report does not show the blocks of networks."
+            : `Its blocks are not in this report, which has only those of the best ${plural(run.details.length, "trial")}.`}
         </p>
       ) : (
         <Parts detail={detail} />

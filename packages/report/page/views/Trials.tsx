@@ -103,8 +103,8 @@ export const Trials = ({ open, rows, run, set, view }: Seen) => {
     <div>
       <p class="summary" id="trials-summary" aria-live="polite">
         {plural(order.length, "trial")} of {table.size.toLocaleString("en")}, by {view.sort.replace(/^-/, "")}
-        {view.sort.startsWith("-") ? ", falling" : ", rising"}. With the arrow keys one goes from trial to trial; a
-        column’s name sorts by it.
+        {view.sort.startsWith("-") ? ", descending" : ", ascending"}. Use the arrow keys to go from trial to trial;
+        click a column’s name to sort by it.
       </p>
       <details>
         <summary>Columns</summary>
@@ -123,7 +123,7 @@ export const Trials = ({ open, rows, run, set, view }: Seen) => {
             </label>
           ))}
           <button type="button" onClick={() => set({ columns: [] })}>
-            The usual ones
+            Default columns
           </button>
         </div>
       </details>

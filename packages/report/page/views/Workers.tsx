@@ -43,15 +43,15 @@ export const Workers = ({ open, run, unbrushed }: Seen) => {
   const state = Table.column("state")(table)
   const summary =
     placed.length === 0
-      ? "No trial shown has a time of its own."
-      : `${plural(placed.length, "training")} in ${time(now)}, ${isKept ? `by ${plural(busy.length, "worker")}` : `at most ${busy.length} at once`}; ${busy.length <= 8 ? `busy: ${busy.map((share, lane) => `${names[lane]} ${percent(share, 0)}`).join(", ")}` : `busy on average ${percent(busy.reduce((sum, share) => sum + share, 0) / busy.length, 0)}`}${shown.length < placed.length ? `; the last ${shown.length.toLocaleString("en")} are drawn` : ""}.${isKept ? "" : " Who trained was not kept: each is in the first place that was free."}`
+      ? "No trial shown has its own timing."
+      : `${plural(placed.length, "training")} in ${time(now)}, ${isKept ? `by ${plural(busy.length, "worker")}` : `at most ${busy.length} at once`}; ${busy.length <= 8 ? `busy: ${busy.map((share, lane) => `${names[lane]} ${percent(share, 0)}`).join(", ")}` : `busy on average ${percent(busy.reduce((sum, share) => sum + share, 0) / busy.length, 0)}`}${shown.length < placed.length ? `; the last ${shown.length.toLocaleString("en")} are drawn` : ""}.${isKept ? "" : " Which worker trained what was not recorded: each training is in the first place that was free."}`
   return (
     <Chart
       summary={summary}
       of={[unbrushed, table]}
       height={Math.min(520, 110 + 22 * busy.length)}
       table={() => ({
-        head: ["by", "trial", "begun after", "took"],
+        head: ["by", "trial", "started after", "took"],
         rows: shown
           .slice(-200)
           .map(({ from, lane, row, to }) => [
