@@ -162,7 +162,7 @@ const diskFull = async () => {
   try {
     const folder = join(disk, "run")
     const { code, stderr } = await train([...begin(folder), "--save-steps", "20"], folder)
-    if (code !== 1 || !/earlier checkpoints are as they were|Make room/.test(stderr))
+    if (code !== 1 || !/earlier checkpoints are unchanged|Make room/.test(stderr))
       fail(`full disk: exit code ${code}, ${stderr}`)
     const kept = checkpointsIn(folder)
     if (kept.length === 0) fail("full disk: no checkpoint was left")

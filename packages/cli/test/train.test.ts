@@ -85,7 +85,7 @@ describe("uninet train", () => {
       const own = Recipe.toJson({ ...Recipe.quick, epochs: 2, batch: 32, progressive: [{ epochs: 3, size: 8 }] })
       writeFileSync(join(below, "recipe.json"), JSON.stringify(own))
       const refused = ["train", network, "--dataset", dataset, "--recipe", "recipe.json", "--out", join(below, "none")]
-      assert.match((yield* here(refused, { cwd: below })).stderr, /its sizes are for 3 epochs, and the recipe has 2; /)
+      assert.match((yield* here(refused, { cwd: below })).stderr, /its sizes take 3 epochs, but the recipe has only 2; /)
       assert.notInclude(readdirSync(below), "none")
     }).pipe(Effect.scoped)
   )
@@ -129,7 +129,7 @@ describe("uninet train", () => {
       assert.strictEqual(code, 1)
       assert.match(
         stderr,
-        /training diverged: .* at step \d+ .*last good checkpoint: .*step-\d+\.safetensors; to see it again: .* train --resume run/
+        /training diverged: .* at step \d+ .*last good checkpoint: .*step-\d+\.safetensors; to reproduce it: .* train --resume run/
       )
       const again = yield* here(["train", "--resume", "run"], { cwd: below })
       assert.strictEqual(/at step (\d+)/.exec(again.stderr)?.[1], /at step (\d+)/.exec(stderr)?.[1])

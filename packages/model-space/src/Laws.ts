@@ -55,7 +55,7 @@ export class LawViolation extends Schema.TaggedError<LawViolation>()("LawViolati
   point: Schema.Unknown
 }) {
   override get message() {
-    return `law "${this.law}" broken at ${this.at}: ${this.reason}\n  in ${this.line}\n  of ${this.space}; mend what is named, or keep the point out of the space`
+    return `law "${this.law}" broken at ${this.at}: ${this.reason}\n  in ${this.line}\n  of ${this.space}; fix what is named, or exclude the point from the space`
   }
 }
 
@@ -90,7 +90,7 @@ const lossOf = (task: Task.Task, outputs: Model.Tensors, batch: number): Tensor.
 
 const json = <A>(of: Having<A>): Law<A> => ({
   name: "json",
-  statement: "a point as JSON is read back as itself",
+  statement: "a point written as JSON is read back as the same point",
   check: (point: unknown) => {
     const back = Result.flatMap(Space.encodeJson(point)(of.space), (json) =>
       Space.decodeJson(JSON.parse(JSON.stringify(json)))(of.space)
@@ -101,13 +101,13 @@ const json = <A>(of: Having<A>): Law<A> => ({
     return Space.hash(back.success)(of.space) === Space.hash(point)(of.space) &&
       Equal.equals(choices(back.success), choices(point))
       ? undefined
-      : network("what is read back is another point")
+      : network("a different point is read back")
   }
 })
 
 const shape = <A>(of: Having<A>): Law<A> => ({
   name: "shape",
-  statement: "the network gives the outputs that the task takes, for any batch, in training as in evaluation",
+  statement: "the network gives the outputs that the task takes, for any batch size, in training and in evaluation",
   check: (_, model) => {
     for (const mode of ["evaluation", "training"] as const)
       for (const batch of [1, 3]) {
@@ -131,19 +131,19 @@ const shape = <A>(of: Having<A>): Law<A> => ({
 
 const deterministic = <A>(of: Having<A>): Law<A> => ({
   name: "deterministic",
-  statement: "a point has one network, however often it is built",
+  statement: "a point always builds the same network",
   check: (point, model) => {
     const again = of.model(point)
     if (Result.isFailure(again)) return network(again.failure.message)
     const digests = [model, again.success].map((each) => Result.map(Model.evaluation()(each), Program.digest))
     const [first, second] = digests.map((digest) => Result.getOrElse(digest, ({ message }) => message))
-    return first === second ? undefined : network("it is another one the second time")
+    return first === second ? undefined : network("building it again gives a different one")
   }
 })
 
 const costs = <A>(of: Having<A>): Law<A> => ({
   name: "costs",
-  statement: "the parameters and multiply-accumulates that a space says a point has are those of its graph",
+  statement: "the parameters and MACs that a space states for a point are those of its graph",
   check: (point, model) => {
     const made = Model.evaluation()(model)
     if (Result.isFailure(made)) return network(made.failure.message)
@@ -152,7 +152,7 @@ const costs = <A>(of: Having<A>): Law<A> => ({
     if (Result.isFailure(said)) return network(said.failure.message)
     for (const name of ["parameters", "macs"] as const)
       if (said.success[name] !== counted[name])
-        return network(`its space says it has ${said.success[name]} ${name}, its graph has ${counted[name]}`)
+        return network(`its space says that it has ${said.success[name]} ${name}, but its graph has ${counted[name]}`)
     return undefined
   }
 })
@@ -169,12 +169,12 @@ const gradientsOf = (task: Task.Task, model: Model.Model, batch: number) => {
 
 const gradients = <A>(of: Having<A>): Law<A> => ({
   name: "gradients",
-  statement: "in training, the loss is one number, and every parameter but idle ones has a gradient of its own shape",
+  statement: "in training, the loss is a single number, and every parameter except idle ones has a gradient of the same shape",
   check: (point, model) => {
     const made = gradientsOf(of.task, model, 2)
     if (Result.isFailure(made)) return network(made.failure.message)
     const { found, loss, parameters } = made.success
-    if (loss.shape.length > 0) return { at: "loss", reason: `it is no scalar but ${Shape.print(loss.shape)}` }
+    if (loss.shape.length > 0) return { at: "loss", reason: `it is not a scalar, but ${Shape.print(loss.shape)}` }
     for (const [i, parameter] of parameters.entries()) {
       const g = found[i]
       const at = parameter.attributes.name
@@ -184,7 +184,7 @@ const gradients = <A>(of: Having<A>): Law<A> => ({
       }
       if (g.fault !== undefined) return { at, reason: g.fault.message }
       if (!Shape.equals(g.shape, parameter.shape))
-        return { at, reason: `it is ${Shape.print(parameter.shape)}, its gradient ${Shape.print(g.shape)}` }
+        return { at, reason: `it is ${Shape.print(parameter.shape)}, but its gradient is ${Shape.print(g.shape)}` }
     }
     return undefined
   }
@@ -279,7 +279,7 @@ const apart = (a: ArrayLike<number>, b: ArrayLike<number>, from: number, to: num
 
 const runs = <A>(): EngineLaw<A> => ({
   name: "runs",
-  statement: "on the engine the network gives finite outputs",
+  statement: "on the engine, the network's outputs are finite",
   check: (engine, model) =>
     Effect.gen(function* () {
       const program = Model.evaluation({ batch: 2 })(model)
@@ -293,7 +293,7 @@ const runs = <A>(): EngineLaw<A> => ({
         const values = Array.from(outputs[name] ?? [])
         if (values.length !== Shape.size(shape))
           return { at: name, reason: `the engine gave ${values.length} numbers for ${Shape.print(shape)}` }
-        if (!values.every(Number.isFinite)) return { at: name, reason: "a number of it is not finite" }
+        if (!values.every(Number.isFinite)) return { at: name, reason: "it has a number that is not finite" }
       }
       return undefined
     })
@@ -301,7 +301,7 @@ const runs = <A>(): EngineLaw<A> => ({
 
 const independent = <A>(): EngineLaw<A> => ({
   name: "independence",
-  statement: "in evaluation, what the network gives for one example does not depend on the others of its batch",
+  statement: "in evaluation, the network's outputs for an example do not depend on the rest of the batch",
   check: (engine, model) =>
     Effect.gen(function* () {
       const batch = 3
@@ -327,7 +327,7 @@ const independent = <A>(): EngineLaw<A> => ({
         if (!(off <= 1e-4))
           return {
             at: name,
-            reason: `with other examples beside it, an example's output is another by ${(100 * off).toPrecision(2)}%`
+            reason: `with other examples in its batch, an example's output differs by ${(100 * off).toPrecision(2)}%`
           }
       }
       return undefined
@@ -350,7 +350,7 @@ const neighbours = (name: string, largest: ReadonlyMap<string, number>): number 
 const alive = <A>(of: Having<A>): EngineLaw<A> => ({
   name: "alive",
   statement:
-    "every gradient is finite, and no parameter's is zero whatever the examples, but those that the space names as idle",
+    "every gradient is finite, and only parameters that the space names as idle have a gradient that is zero for all examples",
   check: (engine, model, point) =>
     Effect.gen(function* () {
       const batch = 4
@@ -397,7 +397,7 @@ const alive = <A>(of: Having<A>): EngineLaw<A> => ({
           .reduce((most, g) => (Math.abs(g) <= most ? most : Math.abs(g)), 0)
       const largest = new Map(Object.keys(outputs).map((name) => [name, largestOf(name)]))
       for (const [name, most] of largest)
-        if (!Number.isFinite(most)) return { at: name, reason: "a number of its gradient is not finite" }
+        if (!Number.isFinite(most)) return { at: name, reason: "its gradient has a number that is not finite" }
       const dead = parameters
         .map(({ attributes }) => attributes.name)
         .find((name) => !of.isIdle(name, point) && (largest.get(name) ?? 0) <= nothing * neighbours(name, largest))
@@ -410,7 +410,7 @@ const alive = <A>(of: Having<A>): EngineLaw<A> => ({
 const agreement = <A>(): EngineLaw<A> => ({
   name: "agreement",
   statement:
-    "with nothing left to chance, and the batch's own statistics as running ones, training gives what evaluation gives",
+    "without randomness, and with the batch's statistics as the running ones, training gives the same outputs as evaluation",
   check: (engine, model) =>
     Effect.gen(function* () {
       const batch = 3
@@ -447,7 +447,7 @@ const agreement = <A>(): EngineLaw<A> => ({
       const evaluated = yield* engine(evaluation.success, { inputs, variables })
       for (const [name, { shape }] of Object.entries(evaluation.success.outputs)) {
         const off = apart(named(name)(evaluated), named(name)(trained), 0, Shape.size(shape))
-        if (!(off <= 1e-3)) return { at: name, reason: `training is off evaluation by ${(100 * off).toPrecision(2)}%` }
+        if (!(off <= 1e-3)) return { at: name, reason: `training differs from evaluation by ${(100 * off).toPrecision(2)}%` }
       }
       return undefined
     })

@@ -287,7 +287,7 @@ export const make = <
       // JavaScript, or a cast, may give anything.
       return Model.isModel(made)
         ? made
-        : yield* Result.fail(unbuildable(point, `its model is ${String(made)}, and not what Model.make gives`))
+        : yield* Result.fail(unbuildable(point, `its model is ${String(made)}, not what Model.make returns`))
     })
   const count = counting(space, model)
   const costs: Record<string, (point: A) => number> = {}
@@ -358,7 +358,7 @@ export const table = <A, const Measure extends string, const Cost extends string
     readonly costs?: { readonly [C in Cost]: (point: A) => number }
   }
 ): ModelSpace<A, Cost, Measure> => {
-  const reason = "its results are known from a table, and it has no networks to be built"
+  const reason = "its results come from a table, so it has no networks to build"
   const made = make({
     ...declared,
     model: () => Result.fail({ message: reason })
@@ -492,7 +492,7 @@ export class RecipeFailed extends Schema.TaggedError<RecipeFailed>()("RecipeFail
   reason: Schema.String
 }) {
   override get message() {
-    return `the recipe of ${this.point} in ${this.space} failed: ${this.reason}; let its function give what it changes of the recipe, for every point`
+    return `the recipe of ${this.point} in ${this.space} failed: ${this.reason}; make its function return its changes to the recipe for every point`
   }
 }
 
@@ -513,7 +513,7 @@ export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
   reason: Schema.String
 }) {
   override get message() {
-    return `the cost ${this.cost} of ${this.point} in ${this.space} ${this.reason}; let its function give a number for every point`
+    return `the cost ${this.cost} of ${this.point} in ${this.space} ${this.reason}; make its function return a number for every point`
   }
 }
 
@@ -531,7 +531,7 @@ export const costsOf =
       const found = guarded(() => of.costs[cost](point))
       if (Result.isFailure(found)) return Result.fail(failed(`failed: ${found.failure}`))
       if (typeof found.success !== "number" || Number.isNaN(found.success))
-        return Result.fail(failed(`is ${String(found.success)}, which is no number`))
+        return Result.fail(failed(`is ${String(found.success)}, which is not a number`))
       out[cost] = found.success
     }
     return Result.succeed(out as { readonly [K in C]: number }) // there is a value for every name

@@ -185,7 +185,7 @@ export class OutputsMismatch extends Schema.TaggedError<OutputsMismatch>()("Outp
   gives: Schema.String
 }) {
   override get message() {
-    return `the task ${this.task} takes the outputs ${this.takes}, but the model gives ${this.gives}; give the model these outputs, or the task others`
+    return `the task ${this.task} takes the outputs ${this.takes}, but the model gives ${this.gives}; give the model these outputs, or change the task`
   }
 }
 
@@ -218,7 +218,7 @@ export class MeasuresMissing extends Schema.TaggedError<MeasuresMissing>()("Meas
   gives: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `the tally of the task ${this.task} gives no ${this.missing}, but ${this.gives.join(", ") || "nothing"}; let it give every measure that the task names`
+    return `the tally of the task ${this.task} lacks ${this.missing}: it gives ${this.gives.join(", ") || "nothing"}; make it return every measure that the task names`
   }
 }
 

@@ -136,7 +136,7 @@ describe("the laws that need no engine name what breaks them", () => {
       Schema.decodeTo(Schema.Finite, { decode: SchemaGetter.passthrough(), encode: SchemaGetter.transform(() => 4) })
     )
     const of = mapped(forgetful, ({ width }) => ({ width: width === 4 ? 4 : 8, learningRate: 1e-2 }))
-    assert.deepStrictEqual(named(of), ["json", "network", "what is read back is another point"])
+    assert.deepStrictEqual(named(of), ["json", "network", "a different point is read back"])
   })
 
   it("json: a mapping whose way back leads elsewhere", () => {
@@ -178,13 +178,13 @@ describe("the laws that need no engine name what breaks them", () => {
     assert.deepStrictEqual(named(withMiddle((x) => Op.scale(Op.gelu(x), prng.nextFloat()))), [
       "deterministic",
       "network",
-      "it is another one the second time"
+      "building it again gives a different one"
     ])
   })
 
   it("costs: a declared cost that the graph does not have", () => {
     const macs = ModelSpace.make({ ...declared, costs: { macs: ({ width }: Point) => 4 * width } })
-    assert.deepStrictEqual(named(macs), ["costs", "network", "its space says it has 32 macs, its graph has 40"])
+    assert.deepStrictEqual(named(macs), ["costs", "network", "its space says that it has 32 macs, but its graph has 40"])
     const chained = ModelSpace.make({
       ...declared,
       chain: { costs: ["parameters"], cost: { of: ({ width }: Point) => ({ parameters: 6 * width }) } }
@@ -192,7 +192,7 @@ describe("the laws that need no engine name what breaks them", () => {
     assert.deepStrictEqual(named(chained), [
       "costs",
       "network",
-      "its space says it has 48 parameters, its graph has 49"
+      "its space says that it has 48 parameters, but its graph has 49"
     ])
   })
 
@@ -206,7 +206,7 @@ describe("the laws that need no engine name what breaks them", () => {
     assert.deepStrictEqual(named(withLoss(({ y }, targets) => Op.sub(y, targets))), [
       "gradients",
       "loss",
-      "it is no scalar but [2]"
+      "it is not a scalar, but [2]"
     ])
   })
 
@@ -241,26 +241,26 @@ describe("the laws that need no engine name what breaks them", () => {
     assert.deepStrictEqual(error.point, { width: 8, learningRate: 0.01 })
     assert.match(
       error.message,
-      /^law "shape" broken at network: .*\n {2}in width = 8, learningRate = 0.01\n {2}of rows; mend what is named/
+      /^law "shape" broken at network: .*\n {2}in width = 8, learningRate = 0.01\n {2}of rows; fix what is named/
     )
   })
 })
 
 describe("the laws that run a network name what breaks them", () => {
   it("runs: numbers that are not finite", () => {
-    assert.deepStrictEqual(named(withMiddle((x) => Op.sqrt(x))), ["runs", "y", "a number of it is not finite"])
+    assert.deepStrictEqual(named(withMiddle((x) => Op.sqrt(x))), ["runs", "y", "it has a number that is not finite"])
   })
 
   it("independence: a softmax over the batch", () => {
     const [law, at, reason] = named(withMiddle((x) => Op.transpose(Op.softmax(Op.transpose(x, [1, 0])), [1, 0])))
     assert.deepStrictEqual([law, at], ["independence", "y"])
-    assert.match(reason ?? "", /^with other examples beside it, an example's output is another by \d+(\.\d+)?%$/)
+    assert.match(reason ?? "", /^with other examples in its batch, an example's output differs by \d+(\.\d+)?%$/)
   })
 
   it("agreement: an evaluation unlike the training", () => {
     const [law, at, reason] = named(withMiddle((x, scope) => Op.scale(Op.gelu(x), scope.mode === "training" ? 1 : 0.9)))
     assert.deepStrictEqual([law, at], ["agreement", "y"])
-    assert.match(reason ?? "", /^training is off evaluation by \d+(\.\d+)?%$/)
+    assert.match(reason ?? "", /^training differs from evaluation by \d+(\.\d+)?%$/)
   })
 
   it("agreement: a norm that stands elsewhere in evaluation than in training", () => {
@@ -289,7 +289,7 @@ describe("the laws that run a network name what breaks them", () => {
   it("alive: a gradient that is not finite", () => {
     // The square root of 0 is 0; its slope there is not finite.
     const [law, , reason] = named(withMiddle((x) => Op.add(Op.gelu(x), Op.sqrt(Op.relu(x)))))
-    assert.deepStrictEqual([law, reason], ["alive", "a number of its gradient is not finite"])
+    assert.deepStrictEqual([law, reason], ["alive", "its gradient has a number that is not finite"])
   })
 
   it("builds: a network that cannot be built", () => {

@@ -63,7 +63,7 @@ describe("the costs of a hand-written model", () => {
   })
 
   it.each([
-    ["is NaN, which is no number", () => Number.NaN],
+    ["is NaN, which is not a number", () => Number.NaN],
     [
       "failed: no table for this width",
       (): number => {
@@ -76,7 +76,7 @@ describe("the costs of a hand-written model", () => {
     assert.strictEqual(error._tag, "CostFailed")
     assert.strictEqual(
       error.message,
-      `the cost latency of ${line} in rows ${reason}; let its function give a number for every point`
+      `the cost latency of ${line} in rows ${reason}; make its function return a number for every point`
     )
   })
 
@@ -88,7 +88,7 @@ describe("the costs of a hand-written model", () => {
     }
     const mine = ModelSpace.make({ ...ofPairs, chain })
     const error = failureOf(ModelSpace.costsOf([2, 4])(mine))
-    assert.include(error.message, "the cost joules of [0] = 2, [1] = 4 in rows is NaN, which is no number")
+    assert.include(error.message, "the cost joules of [0] = 2, [1] = 4 in rows is NaN, which is not a number")
   })
 })
 
@@ -118,7 +118,7 @@ describe("what an author's function throws, or gives in place of what is asked f
   it("is said in one line, with whose function it is", () => {
     assert.strictEqual(
       failureOf(ModelSpace.recipeOf(point)(ModelSpace.make({ ...declared, recipe: thrower }))).message,
-      `the recipe of ${line} in rows failed: not today; let its function give what it changes of the recipe, for every point`
+      `the recipe of ${line} in rows failed: not today; make its function return its changes to the recipe for every point`
     )
     assert.strictEqual(failureOf(ModelSpace.make({ ...declared, model: thrower }).model(point)).reason, "not today")
   })
@@ -128,7 +128,7 @@ describe("what an author's function throws, or gives in place of what is asked f
     const model = (() => undefined) as unknown as typeof declared.model
     assert.strictEqual(
       failureOf(ModelSpace.make({ ...declared, model }).model(point)).reason,
-      "its model is undefined, and not what Model.make gives"
+      "its model is undefined, not what Model.make returns"
     )
   })
 
@@ -142,7 +142,7 @@ describe("what an author's function throws, or gives in place of what is asked f
     const error = failureOf(ModelSpace.trainable(point)(ModelSpace.make({ ...declared, task })))
     assert.strictEqual(
       error.message,
-      "the tally of the task distances gives no f9, but distance; let it give every measure that the task names"
+      "the tally of the task distances lacks f9: it gives distance; make it return every measure that the task names"
     )
   })
 })
@@ -265,7 +265,7 @@ describe("outputs that the task does not take", () => {
     assert.strictEqual(error._tag, "OutputsMismatch")
     assert.strictEqual(
       error.message,
-      `the task ${task.name} takes the outputs ${takes}, but the model gives y []; give the model these outputs, or the task others`
+      `the task ${task.name} takes the outputs ${takes}, but the model gives y []; give the model these outputs, or change the task`
     )
   })
 
@@ -414,7 +414,7 @@ describe("a space of which a table is known", () => {
     assert.isFalse(table.isTrainable)
     assert.strictEqual(
       failureOf(ModelSpace.trainable(point)(table)).message,
-      `the network ${line} of table cannot be built: its results are known from a table, and it has no networks to be built`
+      `the network ${line} of table cannot be built: its results come from a table, so it has no networks to build`
     )
     assert.deepStrictEqual(
       ModelSpace.within({ macs: { max: 30 } })(table).map((bound) => bound.of(point) <= bound.max),

@@ -7,7 +7,7 @@ export class NotApplicable extends Schema.TaggedError<NotApplicable>()("NotAppli
   reason: Schema.String
 }) {
   override get message() {
-    return `${this.proxy} says nothing of this network: ${this.reason}; rank it by another proxy`
+    return `${this.proxy} cannot score this network: ${this.reason}; rank it by another proxy`
   }
 }
 
@@ -18,7 +18,7 @@ export class ScoreUndefined extends Schema.TaggedError<ScoreUndefined>()("ScoreU
   value: Schema.String
 }) {
   override get message() {
-    return `${this.proxy} of this network is ${this.value}: what it is computed from vanishes or overflows, so the network is ranked last`
+    return `${this.proxy} of this network is ${this.value}: the values it is computed from vanish or overflow, so the network is ranked last`
   }
 }
 
@@ -37,7 +37,7 @@ export class TooFewResults extends Schema.TaggedError<TooFewResults>()("TooFewRe
   needed: Schema.Int
 }) {
   override get message() {
-    return `${this.results} results are too few to certify anything; train ${this.needed} networks or more first`
+    return `${this.results} results are too few to certify anything; train at least ${this.needed} networks first`
   }
 }
 
@@ -47,6 +47,6 @@ export class ConstantScores extends Schema.TaggedError<ConstantScores>()("Consta
   of: Schema.String
 }) {
   override get message() {
-    return `${this.of} are the same for every network, so they order nothing; use another proxy, or other networks`
+    return `${this.of === "results" ? "results" : `the scores of ${this.of}`} are the same for every network, so they cannot rank networks; use another proxy, or other networks`
   }
 }

@@ -104,7 +104,7 @@ const ready = (proxy: Proxy, subject: Subject.Subject): Result.Result<Ready, Not
     )
     const program = yield* Result.mapError(Program.make({ outputs }), ({ message }) => says(message))
     if (program.inputs.some(Regularisation.isNoise))
-      return yield* Result.fail(says("it leaves something to chance at a rate of its own"))
+      return yield* Result.fail(says("it has random operations with a fixed rate"))
     return { proxy, laid, outputs, macs: Costs.ofProgram(program).macs, isOnExamples: program.inputs.length > 0 }
   })
 
@@ -125,14 +125,14 @@ const valueOf = (
       ? Result.succeed(given)
       : Result.fail(
           new Unscorable({
-            reason: `${given.length} values were given for ${name}, ${Shape.print(shape)}; give a whole batch`
+            reason: `${given.length} values were given for ${name}, which takes ${Shape.print(shape)}; give a whole batch`
           })
         )
   if (dtype === "float32") return Result.succeed(Float32Array.from({ length: size }, () => own.nextNormal()))
   return name === Subject.targets && task.classes !== null
     ? Result.succeed(Int32Array.from({ length: size }, () => own.nextInt(task.classes ?? 1)))
     : Result.fail(
-        new Unscorable({ reason: `${name} is made of whole numbers, which cannot be drawn; give a batch of examples` })
+        new Unscorable({ reason: `${name} takes integers, which cannot be drawn at random; give a batch of examples` })
       )
 }
 

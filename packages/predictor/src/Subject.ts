@@ -100,11 +100,11 @@ export const make = (
   Result.gen(function* () {
     if (!Number.isSafeInteger(batch) || batch < 4 || batch % 2 === 1)
       return yield* Result.fail(
-        new Unscorable({ reason: `a batch of ${batch} has no halves; give an even one of 4 or more` })
+        new Unscorable({ reason: `a batch of ${batch} cannot be halved; give an even batch size of 4 or more` })
       )
     if (Object.hasOwn(model.inputs, targets))
       return yield* Result.fail(
-        new Unscorable({ reason: `its input ${targets} has a name of the task's own; rename it` })
+        new Unscorable({ reason: `its input ${targets} has a name that is reserved for the task; rename it` })
       )
     // User code may throw.
     const attempt = <A>(run: () => A) =>
@@ -126,9 +126,9 @@ export const make = (
       failed
     )
     if (whole.loss.shape.length > 0)
-      return yield* Result.fail(new Unscorable({ reason: "its task's loss is no scalar" }))
+      return yield* Result.fail(new Unscorable({ reason: "its task's loss is not a scalar" }))
     if (whole.answers.length === 0)
-      return yield* Result.fail(new Unscorable({ reason: "its task takes none of its outputs as numbers" }))
+      return yield* Result.fail(new Unscorable({ reason: "its task takes none of its outputs as float32" }))
     const costs = Costs.ofProgram(yield* Result.mapError(Model.evaluation()(model), failed))
     /** The forward pass on inputs derived from the batch. */
     const of = (part: (x: Tensor.Tensor) => Tensor.Tensor, mode?: Scope.Mode) => {

@@ -225,7 +225,7 @@ describe("the Fisher-eigenvalue entropy", () => {
   })
   it.effect("says nothing where there are no classes", () =>
     Effect.map(scored(twoWeights, all.vkdnw), (found) =>
-      assert.include(found?.problem?.message ?? "", "it has no probabilities of classes")
+      assert.include(found?.problem?.message ?? "", "it has no class probabilities")
     )
   )
 })

@@ -255,7 +255,7 @@ export const read =
       for (const [name, { network }] of Object.entries(experiment.arms))
         for (const phase of network === undefined ? (["search", "retrain"] as const) : (["retrain"] as const)) {
           const recipe = yield* Effect.mapError(Effect.fromResult(recipeOf(name, phase)(experiment)), ({ message }) =>
-            invalid(`arms.${name}`, message.replace(/\s+/g, " ").replace(/; mend it$/, ""))
+            invalid(`arms.${name}`, message.replace(/\s+/g, " ").replace(/; correct it$/, ""))
           )
           if (recipe.distillation !== undefined && teacherOf(name, phase)(experiment) === undefined)
             return yield* invalid(

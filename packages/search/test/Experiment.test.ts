@@ -47,12 +47,12 @@ describe("an experiment", () => {
     [{ ...base, arms: { a: { recipe: { examples: 9 } } } }, /arms\.a\.recipe\.examples is wrong: examples are the/],
     [
       { ...base, examples: 31 },
-      /arms\.joint is wrong: .*examples is wrong: an epoch of 31 is less than one batch of 32/
+      /arms\.joint is wrong: .*examples is wrong: an epoch of 31 examples is smaller than one batch of 32/
     ],
     [{ ...base, arms: { a: { recipe: { preset: "best" } } } }, /arms\.a is wrong: .*preset/],
     [
       { ...base, retrain: { ...base.retrain, recipe: { progressive: [{ epochs: 3, size: 14 }] } } },
-      /arms\.joint is wrong: .*progressive is wrong: its sizes are for 3 epochs, and the recipe has 2/
+      /arms\.joint is wrong: .*progressive is wrong: its sizes take 3 epochs, but the recipe has only 2/
     ],
     [{ ...base, arms: { a: { network: "b.json", strategy: "gp" } } }, /arms\.a is wrong: it has a network/],
     [
@@ -89,7 +89,7 @@ describe("an experiment", () => {
     Effect.gen(function* () {
       const growing = { recipe: { progressive: [{ epochs: 2, size: 14 }] } }
       const searched = yield* Effect.flip(read({ ...base, arms: { growing } }))
-      assert.match(searched.message, /its sizes are for 2 epochs, and the recipe has 1/)
+      assert.match(searched.message, /its sizes take 2 epochs, but the recipe has only 1/)
       yield* read({ ...base, arms: { growing: { ...growing, network: "net.json" } } })
     })
   )

@@ -124,7 +124,7 @@ describe("a screened search", () => {
       assert.deepStrictEqual(leftOut(none.entries), [])
       assert.deepStrictEqual(
         none.verdicts.map(({ why }) => why),
-        ["results are the same for every network, so they order nothing; use another proxy, or other networks"]
+        ["results are the same for every network, so they cannot rank networks; use another proxy, or other networks"]
       )
     }).pipe(Effect.scoped)
   )

@@ -503,7 +503,7 @@ describe("a network that cannot be built", () => {
       const mismatch = yield* Effect.flip(Search.run(other, { trials: 3, seed: 1 }))
       assert.strictEqual(
         mismatch.message,
-        "the task nearness takes the outputs y [1], but the model gives y [2]; give the model these outputs, or the task others"
+        "the task nearness takes the outputs y [1], but the model gives y [2]; give the model these outputs, or change the task"
       )
       assert.deepStrictEqual(yield* entries, [])
     }).pipe(Effect.provide(here))
@@ -533,7 +533,7 @@ describe("a cost of one's own", () => {
       const error = yield* Effect.flip(Search.run(odd, { trials: 3, seed: 1 }))
       assert.strictEqual(
         error.message,
-        "the cost width of width 4, rate 0.001 in rows is NaN, which is no number; let its function give a number for every point"
+        "the cost width of width 4, rate 0.001 in rows is NaN, which is not a number; make its function return a number for every point"
       )
     }).pipe(Effect.provide(here))
   )

@@ -103,7 +103,7 @@ export const decode =
     const decoded = Safetensors.decode(bytes)
     if (Result.isFailure(decoded)) return unreadable(`${decoded.failure.at}: ${decoded.failure.reason}`)
     const { metadata, tensors } = decoded.success
-    if (metadata["format"] !== format) return unreadable("it holds tensors, but is no checkpoint of a training")
+    if (metadata["format"] !== format) return unreadable("it holds tensors, but it is not a training checkpoint")
     if (metadata["version"] !== String(version))
       return Result.fail(
         new CheckpointVersion({ file, found: metadata["version"]?.slice(0, 40) ?? "none", supported: version })

@@ -7,7 +7,7 @@ export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadabl
   reason: Schema.String
 }) {
   override get message() {
-    return `the checkpoint ${this.file} cannot be read: ${this.reason}; use an earlier one, or train anew`
+    return `the checkpoint ${this.file} cannot be read: ${this.reason}; use an earlier one, or train again`
   }
 }
 
@@ -18,7 +18,7 @@ export class CheckpointVersion extends Schema.TaggedError<CheckpointVersion>()("
   supported: Schema.Finite
 }) {
   override get message() {
-    return `the checkpoint ${this.file} has version ${this.found}, and this release goes on from version ${this.supported} only; resume it with the release that wrote it`
+    return `the checkpoint ${this.file} has version ${this.found}, but this release resumes only version ${this.supported}; resume with the release that wrote it`
   }
 }
 
@@ -30,7 +30,7 @@ export class CheckpointMismatch extends Schema.TaggedError<CheckpointMismatch>()
   given: Schema.String
 }) {
   override get message() {
-    return `the checkpoint is of another training: its ${this.what} is ${this.checkpoint}, not ${this.given}; resume with what it was begun with, or train anew in another folder`
+    return `the checkpoint belongs to another training: its ${this.what} is ${this.checkpoint}, not ${this.given}; resume with the settings it was started with, or train again in another folder`
   }
 }
 
@@ -42,7 +42,7 @@ export class CheckpointMixed extends Schema.TaggedError<CheckpointMixed>()("Chec
   now: Schema.String
 }) {
   override get message() {
-    return `the training began under others than there are now: ${this.what} was ${this.checkpoint} and is ${this.now}; bring back what it was, train anew in another folder, or allow a mixture with --allow-mixed (the option allowMixed), which is then marked`
+    return `the training was started under different conditions: ${this.what} was ${this.checkpoint} and is now ${this.now}; restore what it was, train again in another folder, or allow a mixture with --allow-mixed (the option allowMixed), which is then marked as mixed`
   }
 }
 
@@ -52,14 +52,14 @@ export class CheckpointNotWritten extends Schema.TaggedError<CheckpointNotWritte
   reason: Schema.String
 }) {
   override get message() {
-    return `${this.file} could not be written: ${this.reason}; earlier checkpoints are as they were: make room or allow writing, then resume`
+    return `${this.file} could not be written: ${this.reason}; earlier checkpoints are unchanged; make room or give write permission, then resume`
   }
 }
 
 /** A folder has no checkpoint. */
 export class NoCheckpoint extends Schema.TaggedError<NoCheckpoint>()("NoCheckpoint", { folder: Schema.String }) {
   override get message() {
-    return `${this.folder} has no checkpoint to go on from; give the folder of a training that has saved one`
+    return `${this.folder} has no checkpoint to resume from; give the folder of a training that has saved one`
   }
 }
 

@@ -109,19 +109,19 @@ export const check = (
       ? Result.succeed(undefined)
       : no("there is no teacher", "give one (uninet train --teacher), or leave distillation out")
   if (distillation === undefined)
-    return no("there is a teacher, and it does not say how to learn from one", "give it, such as {}")
+    return no("there is a teacher, but the recipe does not say how to learn from it", "set it, for example to {}")
   if (progressive !== undefined)
-    return no("the teacher takes no smaller pictures", "leave progressive or distillation out")
+    return no("the teacher does not take smaller pictures", "leave progressive or distillation out")
   const { network } = teacher
   const [theirs, ours] = [Model.print(network.model.inputs), Model.print(model.inputs)]
   if (theirs !== ours)
-    return no(`the teacher takes ${theirs}, and the network ${ours}`, "give a teacher of the same examples")
+    return no(`the teacher takes ${theirs}, but the network takes ${ours}`, "give a teacher for the same examples")
   const output = Distillation.outputOf(network.task)
   const { classes } = network.task
   if (output === undefined || classes === null || classes !== task.classes)
     return no(
-      `the teacher tells ${classes ?? "no"} classes apart, and the network ${task.classes ?? "none"}`,
-      "give a teacher of the same classes"
+      `the teacher distinguishes ${classes ?? "no"} classes, but the network ${task.classes ?? "none"}`,
+      "give a teacher with the same classes"
     )
   return Result.map(programOf(teacher, batch), (made) => ({ ...made, output, classes }))
 }
@@ -162,7 +162,7 @@ export const of = Effect.fnUntraced(function* (
       return yield* new RecipeRefused({
         task: network.task.name,
         part: "distillation",
-        reason: `the teacher's logits are ${table.length} numbers, and ${examples} examples of ${classes} classes have ${examples * classes}`,
+        reason: `the teacher's logits are ${table.length} numbers, but ${examples} examples with ${classes} classes have ${examples * classes}`,
         remedy: "give those of the training split (Teacher.logitsOf), or none"
       })
     return { digest, logits: ({ indexes }) => Effect.sync(() => rowsOf(table, indexes, classes)) }

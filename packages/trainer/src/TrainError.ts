@@ -23,7 +23,7 @@ export class Diverged extends Schema.TaggedError<Diverged>()("Diverged", {
     return [
       `training diverged: ${this.what} is ${this.value} at step ${this.step} with a learning rate of ${rate}; lower the learning rate, lengthen the warm-up or clip the gradients`,
       ...(this.checkpoint === null ? [] : [`last good checkpoint: ${this.checkpoint}`]),
-      ...(this.replay === null ? [] : [`to see it again: ${this.replay}`])
+      ...(this.replay === null ? [] : [`to reproduce it: ${this.replay}`])
     ].join("; ")
   }
 }
@@ -35,7 +35,7 @@ export class NotFinite extends Schema.TaggedError<NotFinite>()("NotFinite", {
   value: Schema.Number
 }) {
   override get message() {
-    return `${this.what} is ${this.value}, so the network cannot be judged; train it anew, with a lower learning rate or clipped gradients if it diverged`
+    return `${this.what} is ${this.value}, so the network cannot be judged; train it again, with a lower learning rate or clipped gradients if it diverged`
   }
 }
 
@@ -61,7 +61,7 @@ export class LossFailed extends Schema.TaggedError<LossFailed>()("LossFailed", {
   problem: Schema.String
 }) {
   override get message() {
-    return `the loss of the task ${this.task} ${this.problem}; let it give the batch's mean, one number, for the outputs that the task takes`
+    return `the loss of the task ${this.task} ${this.problem}; make it return the batch's mean, a single number, for the outputs that the task takes`
   }
 }
 
@@ -83,7 +83,7 @@ export class InvalidRecipe extends Schema.TaggedError<InvalidRecipe>()("InvalidR
   problem: Schema.String
 }) {
   override get message() {
-    return `the recipe's ${this.field} is wrong: ${this.problem}; mend it`
+    return `the recipe's ${this.field} is wrong: ${this.problem}; correct it`
   }
 }
 
@@ -95,7 +95,7 @@ export class RecipeRefused extends Schema.TaggedError<RecipeRefused>()("RecipeRe
   remedy: Schema.String
 }) {
   override get message() {
-    return `the recipe's ${this.part} cannot be followed for ${this.task}: ${this.reason}; ${this.remedy}`
+    return `the recipe's ${this.part} cannot be used for ${this.task}: ${this.reason}; ${this.remedy}`
   }
 }
 

@@ -83,7 +83,7 @@ const flat = ({
 }: Checkpoint.Identity): ReadonlyMap<string, unknown> =>
   new Map<string, unknown>([
     ["network", `${network.digest} (${network.line})`],
-    ["data set", `${dataset.name} of ${dataset.examples} training examples`],
+    ["data set", `${dataset.name} with ${dataset.examples} training examples`],
     ["classes", (dataset.classes ?? []).join(", ")],
     ["seed", seed],
     ["teacher", teacher],
@@ -219,7 +219,7 @@ const train = Effect.fnUntraced(function* <E>(
     return yield* new RecipeRefused({
       task: task.name,
       part: "progressive",
-      reason: "the examples are no pictures",
+      reason: "the examples are not pictures",
       remedy: "leave progressive out"
     })
   const programs = yield* Effect.fromResult(

@@ -40,14 +40,14 @@ export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe,
     Result.mapError(({ issue }) => {
       const [first] = issues(issue).issues
       const field = (first?.path ?? []).map(String).join(".")
-      return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is no recipe" })
+      return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is not a recipe" })
     }),
     Result.flatMap((found) => {
       const { batch, epochs, examples = Infinity, progressive = [] } = found
-      if (examples < batch) return invalid("examples", `an epoch of ${examples} is less than one batch of ${batch}`)
+      if (examples < batch) return invalid("examples", `an epoch of ${examples} examples is smaller than one batch of ${batch}`)
       const smaller = Progressive.epochsOf(progressive)
       return smaller > epochs
-        ? invalid("progressive", `its sizes are for ${smaller} epochs, and the recipe has ${epochs}`)
+        ? invalid("progressive", `its sizes take ${smaller} epochs, but the recipe has only ${epochs}`)
         : Result.succeed(found)
     })
   )
@@ -63,25 +63,25 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
   if (mixes(recipe) && mixed === null)
     return refused(task, "mix", "its examples cannot be mixed", "set mixup and cutmix to 0")
   if (recipe.distillation !== undefined && Distillation.outputOf(task) === undefined)
-    return refused(task, "distillation", "its targets are no distributions over classes", "leave distillation out")
+    return refused(task, "distillation", "its targets are not distributions over classes", "leave distillation out")
   const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task)(each))
   if (step !== undefined)
-    return refused(task, "augmentation", `its targets would not follow ${step._tag}`, "leave the step out")
+    return refused(task, "augmentation", `its targets would not be transformed with the pictures by ${step._tag}`, "leave the step out")
   const { views } = recipe
   if (views !== undefined && !Views.fits(model))
-    return refused(task, "views", "the network's one input is no picture", "leave the views out")
+    return refused(task, "views", "the network's one input is not a picture", "leave the views out")
   if (views !== undefined && task.allows.augmentation !== "all")
-    return refused(task, "views", "its outputs would not follow the pictures", "leave the views out")
+    return refused(task, "views", "its outputs would not be transformed with the pictures", "leave the views out")
   const own = [names.targets, names.learningRate, names.step]
   const taken = [...own, ...(recipe.distillation === undefined ? [] : [names.teacher])].find((name) =>
     Object.hasOwn(model.inputs, name)
   )
   if (taken !== undefined)
-    return refused(task, "inputs", `the model's input ${taken} has a name of the training's own`, "rename the input")
+    return refused(task, "inputs", `the model's input ${taken} has a name that is reserved for training`, "rename the input")
   const told = [names.loss, names.gradientNorm].find((name) => task.running?.outputs.includes(name))
   return told === undefined
     ? undefined
-    : refused(task, "outputs", `the model's output ${told} has a name of the training's own`, "rename the output")
+    : refused(task, "outputs", `the model's output ${told} has a name that is reserved for training`, "rename the output")
 }
 
 /**
@@ -139,7 +139,7 @@ export const make = (
           mixes(recipe) && task.mixed !== null
             ? task.mixed.loss(outputs, Op.input(names.targets, [batch, task.mixed.classes]))
             : task.loss(outputs, Op.input(names.targets, [batch, ...task.targets.shape], task.targets.dtype), recipe)
-        if (!Predicate.hasProperty(given, "shape")) throw new Error("it gave no tensor")
+        if (!Predicate.hasProperty(given, "shape")) throw new Error("it returned no tensor")
         return given
       },
       catch: (cause) =>
@@ -183,13 +183,13 @@ export const make = (
         refused(
           task,
           "batch",
-          `the batch norm ${lonely.path} would have a single value for each channel, ${Shape.print(lonely.shape)}`,
+          `the batch norm ${lonely.path} would have a single value per channel, ${Shape.print(lonely.shape)}`,
           "give a batch of 2 or more"
         )
       )
     const random = recipe.stochasticDepth > 0 ? "stochasticDepth" : recipe.dropout > 0 ? "dropout" : undefined
     return random !== undefined && !program.inputs.some(Regularisation.isNoise)
-      ? yield* Result.fail(refused(task, random, "the model leaves nothing to chance", `set ${random} to 0`))
+      ? yield* Result.fail(refused(task, random, "the model has no random operations", `set ${random} to 0`))
       : program
   })
 
@@ -228,7 +228,7 @@ export const all = (
       Result.fail(refused(task, "progressive", reason, remedy))
     for (const { size } of recipe.progressive ?? []) {
       const small = Progressive.of(size)(model)
-      if (small === undefined) return yield* no("the network's one input is no picture")
+      if (small === undefined) return yield* no("the network's only input is not a picture")
       if (size >= height)
         return yield* no(
           `pictures of ${size} pixels are no smaller than the network's ${height}`,
@@ -241,7 +241,7 @@ export const all = (
       })
       if (Result.isFailure(made) || reason !== undefined)
         return yield* no(
-          `the network has no form of its own weights for pictures of ${size} pixels (${reason})`,
+          `the network cannot use its weights for pictures of ${size} pixels (${reason})`,
           "give a larger size, or leave progressive out"
         )
       smaller.set(size, made.success)

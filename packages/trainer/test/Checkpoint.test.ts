@@ -99,7 +99,7 @@ describe("a checkpoint's file", () => {
       assert.include(error.message, `version ${version}`)
     }
     const weights = failureOf(Checkpoint.decode("x")(Safetensors.encode({ tensors, metadata: {} })))
-    assert.include(weights.message, "no checkpoint of a training")
+    assert.include(weights.message, "it is not a training checkpoint")
   })
 })
 
@@ -180,7 +180,7 @@ describe("a folder of checkpoints", () => {
       for (const failing of [narrow.save(sample(10)), narrow.saveBest(sample().best, {})]) {
         const error = yield* Effect.flip(failing)
         assert.strictEqual(error._tag, "CheckpointNotWritten")
-        assert.match(error.message, /ENOSPC: no space left; earlier checkpoints are as they were/s)
+        assert.match(error.message, /ENOSPC: no space left; earlier checkpoints are unchanged/s)
       }
       assert.deepStrictEqual(readdirSync(path), ["step-00000005.safetensors"])
       assert.deepStrictEqual((yield* store.latest).checkpoint, sample(5))
@@ -226,7 +226,7 @@ describe("going on from a checkpoint of another training", () => {
       const error = yield* Effect.flatMap(Trainer, (trainer) =>
         trainer.fit(network, { recipe, seed, resume: checkpoint }).pipe(Stream.runDrain)
       ).pipe(Effect.provide(layer(96)), Effect.flip)
-      assert.include(error.message, "quarters of 96 training examples")
+      assert.include(error.message, "quarters with 96 training examples")
     }).pipe(Effect.scoped, files)
   )
 })

@@ -57,7 +57,7 @@ describe("a network", () => {
       const alone = yield* Effect.flip(Effect.fromResult(program(1)))
       assert.strictEqual(
         alone.message,
-        "the recipe's batch cannot be followed for classification: the batch norm norm would have a single value for each channel, [1×4×1×1]; give a batch of 2 or more"
+        "the recipe's batch cannot be used for classification: the batch norm norm would have a single value per channel, [1×4×1×1]; give a batch of 2 or more"
       )
       assert.isTrue(Result.isSuccess(program(2)))
     })
@@ -74,7 +74,7 @@ describe("early stopping", () => {
         .pipe(Stream.runDrain, Effect.flip)
       assert.strictEqual(
         error.message,
-        "the recipe's earlyStopping cannot be followed for classification: quarters has no validation examples to stop by; set earlyStopping to null, or give the data set a validation split"
+        "the recipe's earlyStopping cannot be used for classification: quarters has no validation examples to stop by; set earlyStopping to null, or give the data set a validation split"
       )
     }).pipe(Effect.provide(Trainer.layer.pipe(Layer.provide([unvalidated, OnnxRuntime.cpu()]))))
   )

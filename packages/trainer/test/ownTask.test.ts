@@ -136,27 +136,27 @@ describe("a recipe that cannot be followed is refused in a sentence", () => {
     [
       "label smoothing without classes",
       { labelSmoothing: 0.1 },
-      "the recipe's labelSmoothing cannot be followed for distances: its targets cannot be smoothed; set labelSmoothing to 0"
+      "the recipe's labelSmoothing cannot be used for distances: its targets cannot be smoothed; set labelSmoothing to 0"
     ],
     [
       "mixing of what cannot be mixed",
       { mix: Recipe.Mixing.make({ mixup: 0.4 }) },
-      "the recipe's mix cannot be followed for distances: its examples cannot be mixed; set mixup and cutmix to 0"
+      "the recipe's mix cannot be used for distances: its examples cannot be mixed; set mixup and cutmix to 0"
     ],
     [
       "augmentation that targets do not follow",
       { augmentation: [Augmentation.randomCrop(1)] },
-      "the recipe's augmentation cannot be followed for distances: its targets would not follow RandomCrop; leave the step out"
+      "the recipe's augmentation cannot be used for distances: its targets would not be transformed with the pictures by RandomCrop; leave the step out"
     ],
     [
       "dropout where there is none",
       { dropout: 0.1 },
-      "the recipe's dropout cannot be followed for distances: the model leaves nothing to chance; set dropout to 0"
+      "the recipe's dropout cannot be used for distances: the model has no random operations; set dropout to 0"
     ],
     [
       "stochastic depth where there is none",
       { stochasticDepth: 0.1 },
-      "the recipe's stochasticDepth cannot be followed for distances: the model leaves nothing to chance; set stochasticDepth to 0"
+      "the recipe's stochasticDepth cannot be used for distances: the model has no random operations; set stochasticDepth to 0"
     ]
   ])("%s", ([, changed, message]) =>
     Effect.gen(function* () {
@@ -173,7 +173,7 @@ describe("a recipe that cannot be followed is refused in a sentence", () => {
   ])("a wrong %s", ([field, changed]) =>
     Effect.gen(function* () {
       const message = yield* refusal(rows, changed)
-      assert.match(message, new RegExp(`^the recipe's ${field} is wrong: .+; mend it$`))
+      assert.match(message, new RegExp(`^the recipe's ${field} is wrong: .+; correct it$`))
     }).pipe(Effect.provide(layer))
   )
 
@@ -186,14 +186,14 @@ describe("a recipe that cannot be followed is refused in a sentence", () => {
       "failed: no idea"
     ],
     ["that is no number but several", ({ y }, targets) => Op.sub(y, targets), "is [16]"],
-    ["that is nothing", () => JSON.parse("null"), "failed: it gave no tensor"]
+    ["that is nothing", () => JSON.parse("null"), "failed: it returned no tensor"]
   ])("a loss %s", (_, loss, problem) => {
     const { message } = Result.getOrThrow(
       Result.flip(TrainingProgram.make(rows.model, { ...distances, loss }, { ...recipe, batch: 16 }))
     )
     assert.strictEqual(
       message,
-      `the loss of the task distances ${problem}; let it give the batch's mean, one number, for the outputs that the task takes`
+      `the loss of the task distances ${problem}; make it return the batch's mean, a single number, for the outputs that the task takes`
     )
   })
 
@@ -205,13 +205,13 @@ describe("a recipe that cannot be followed is refused in a sentence", () => {
     const { message } = Result.getOrThrow(Result.flip(TrainingProgram.make(model, distances, recipe)))
     assert.strictEqual(
       message,
-      "the recipe's inputs cannot be followed for distances: the model's input step has a name of the training's own; rename the input"
+      "the recipe's inputs cannot be used for distances: the model's input step has a name that is reserved for training; rename the input"
     )
     const task = Classification.make({ classes: 2, output: "loss" })
     const refused = TrainingProgram.make(rows.model, task, recipe)
     assert.include(
       Result.getOrThrow(Result.flip(refused)).message,
-      "the model's output loss has a name of the training's own; rename the output"
+      "the model's output loss has a name that is reserved for training; rename the output"
     )
   })
 })

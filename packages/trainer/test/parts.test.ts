@@ -98,10 +98,10 @@ describe("views", () => {
       })
     assert.match(
       refused(rows),
-      /views cannot be followed .* the network's one input is no picture; leave the views out/
+      /views cannot be used .* the network's only input is not a picture; leave the views out/
     )
     const allows = { ...network.task.allows, augmentation: "values" as const }
-    assert.match(refused(network.model, { ...network.task, allows }), /its outputs would not follow the pictures/)
+    assert.match(refused(network.model, { ...network.task, allows }), /its outputs would not be transformed with the pictures/)
   })
 })
 
@@ -194,7 +194,7 @@ describe("growing pictures", () => {
     const longer = TrainingProgram.checkRecipe({ ...one, progressive: [small, small] })
     assert.match(
       Result.isFailure(longer) ? longer.failure.message : "",
-      /its sizes are for 2 epochs, and the recipe has 1/
+      /its sizes take 2 epochs, but the recipe has only 1/
     )
     assert.match(refused(network, 8), /pictures of 8 pixels are no smaller than the network's 8; give a smaller size/)
     const mixer = networkOf({
@@ -203,7 +203,7 @@ describe("growing pictures", () => {
     })
     assert.match(
       refused(mixer, 4),
-      /no form of its own weights for pictures of 4 pixels \(its blocks\.0\.mix\.fc1\.weight is /
+      /cannot use its weights for pictures of 4 pixels \(its blocks\.0\.mix\.fc1\.weight is /
     )
   })
 })
@@ -273,7 +273,7 @@ describe("a teacher", () => {
       assert.match(yield* refused({ teacher }), /does not say how to learn from one/)
       assert.match(
         yield* refused({ recipe: { ...recipe, progressive: [{ epochs: 1, size: 4 }] }, teacher }),
-        /the teacher takes no smaller pictures/
+        /the teacher does not take smaller pictures/
       )
       const larger = { ...network, model: Progressive.of(12)(network.model) ?? network.model }
       assert.match(

@@ -202,7 +202,7 @@ describe("a training that is gone on with under others than it began with", () =
       const error = yield* Effect.flip(elsewhere(goingOn(checkpoint, store, false)))
       assert.match(
         error.message,
-        /^the training began under others than there are now: the data's content was [0-9a-f]{16} and is [0-9a-f]{16}; bring back what it was, train anew in another folder, or allow a mixture with --allow-mixed/
+        /^the training was started under different conditions: the data's content was [0-9a-f]{16} and is now [0-9a-f]{16}; restore what it was, train again in another folder, or allow a mixture with --allow-mixed/
       )
       yield* elsewhere(goingOn(checkpoint, store, true))
       const both = (yield* store.latest).checkpoint.identity.surroundings ?? []

@@ -37,7 +37,7 @@ export const entropies =
       return Result.fail(
         new NotApplicable({
           proxy,
-          reason: `it has ${maps.length} blocks with maps of features, and ${least} are needed`
+          reason: `it has ${maps.length} blocks with feature maps, but ${least} are needed`
         })
       )
     const covariances = maps.map((map) => {

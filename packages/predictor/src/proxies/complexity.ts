@@ -9,6 +9,6 @@ import * as Proxy from "../Proxy.ts"
 export const complexity = Proxy.make({
   name: "complexity",
   source: "Lee and Ham, CVPR 2024",
-  assumes: "that networks which compute more are better",
+  assumes: "that networks with more computation are better",
   lay: ({ costs }) => Result.succeed({ outputs: {}, score: () => costs.macs })
 })

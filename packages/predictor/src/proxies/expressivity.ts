@@ -9,6 +9,6 @@ import * as Proxy from "../Proxy.ts"
 export const expressivity = Proxy.make({
   name: "expressivity",
   source: "Lee and Ham, CVPR 2024",
-  assumes: "maps of features between blocks",
+  assumes: "feature maps between blocks",
   lay: entropies("expressivity", 1, (each) => each.reduce((a, b) => a + b, 0))
 })

@@ -41,10 +41,10 @@ export const scoreOf = (jacobian: ArrayLike<number>, batch: number): number => {
 export const jacov = Proxy.make({
   name: "jacov",
   source: "Mellor et al., arXiv 2006.04647v1",
-  assumes: "inputs that are numbers, and outputs that move with them",
+  assumes: "float32 inputs, and outputs that change with them",
   lay: ({ batch, whole: { answers, inputs } }) => {
     if (inputs.length === 0)
-      return Result.fail(new NotApplicable({ proxy: "jacov", reason: "none of its inputs is made of numbers" }))
+      return Result.fail(new NotApplicable({ proxy: "jacov", reason: "none of its inputs is float32" }))
     const rows = gradient(total(answers.map((y) => Op.sum(y))), inputs).flatMap((g) =>
       g === undefined ? [] : [Op.reshape(g, [batch, g.shape.reduce((n, axis) => n * axis, 1) / batch])]
     )

@@ -9,6 +9,6 @@ import * as Proxy from "../Proxy.ts"
 export const macs = Proxy.make({
   name: "macs",
   source: "the usual baseline",
-  assumes: "that networks which compute more are better",
+  assumes: "that networks with more computation are better",
   lay: ({ costs }) => Result.succeed({ outputs: {}, score: () => costs.macs })
 })

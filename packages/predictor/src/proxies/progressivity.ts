@@ -9,6 +9,6 @@ import * as Proxy from "../Proxy.ts"
 export const progressivity = Proxy.make({
   name: "progressivity",
   source: "Lee and Ham, CVPR 2024",
-  assumes: "maps of features between two blocks or more",
+  assumes: "feature maps between two or more blocks",
   lay: entropies("progressivity", 2, (each) => Math.min(...each.slice(1).map((entropy, i) => entropy - (each[i] ?? 0))))
 })

@@ -17,12 +17,12 @@ import * as Proxy from "../Proxy.ts"
 export const synflow = Proxy.make({
   name: "synflow",
   source: "Tanaka et al., NeurIPS 2020",
-  assumes: "convolutions, linear layers and what adds and multiplies them",
+  assumes: "convolutions, linear layers, and additions and multiplications of them",
   lay: ({ single }) => {
     const { answers, order, weights } = single()
     const at = positive(order)
     if (typeof at === "string")
-      return Result.fail(new NotApplicable({ proxy: "synflow", reason: `it has no linear form of ${at}` }))
+      return Result.fail(new NotApplicable({ proxy: "synflow", reason: `${at} has no linear form` }))
     const flow = logSum(answers.flatMap((answer) => at(answer) ?? []))
     const all = weights.flatMap((weight) => at(weight)?.value ?? [])
     const gradients = gradient(flow, all)

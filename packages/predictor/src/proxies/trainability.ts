@@ -61,7 +61,7 @@ const largestSingular = (matrix: ArrayLike<number>, rows: number, columns: numbe
 export const trainability = Proxy.make({
   name: "trainability",
   source: "Lee and Ham, CVPR 2024",
-  assumes: "maps of features between two blocks or more",
+  assumes: "feature maps between two or more blocks",
   lay: (subject) => {
     const maps = mapsOf(subject)
     const found = maps.slice(1).flatMap((output, i) => {
@@ -80,7 +80,7 @@ export const trainability = Proxy.make({
     })
     if (found.length === 0)
       return Result.fail(
-        new NotApplicable({ proxy: "trainability", reason: "it has no two blocks whose maps of features fit together" })
+        new NotApplicable({ proxy: "trainability", reason: "it has no two blocks whose feature maps fit together" })
       )
     return Result.succeed({
       outputs: Object.fromEntries(

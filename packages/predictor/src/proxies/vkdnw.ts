@@ -89,14 +89,14 @@ export const vkdnw = Proxy.make({
   assumes: "classes, and layers that are linear in their weights",
   lay: ({ apart, batch, whole }) => {
     const [, classes = 0, ...rest] = whole.answers[0]?.shape ?? []
-    if (classes < 2 || rest.length > 0) return inapplicable("it has no probabilities of classes")
+    if (classes < 2 || rest.length > 0) return inapplicable("it has no class probabilities")
     const examples = Math.max(1, Math.min(batch, most, Math.floor(passes / classes)))
     const rows = examples * classes
     const {
       answers: [logits],
       order
     } = apart(examples, classes)
-    if (logits === undefined) return inapplicable("it has no probabilities of classes")
+    if (logits === undefined) return inapplicable("it has no class probabilities")
     const layers = order.filter(isLayer).filter(({ inputs: [x] }) => (x.shape[0] ?? 1) % rows === 0)
     const own = Float32Array.from({ length: rows * classes }, (_, i) =>
       Number(Math.floor(i / classes / examples) === i % classes)

@@ -129,7 +129,7 @@ const mixing = Effect.fnUntraced(function* (
     return yield* new RecipeRefused({
       task: task.name,
       part: "mix",
-      reason: "the examples are no pictures",
+      reason: "the examples are not pictures",
       remedy: "set mixup and cutmix to 0"
     })
   const options = { ...recipe.mix, labelSmoothing: recipe.labelSmoothing }
@@ -205,7 +205,7 @@ export const make = Effect.fnUntraced(function* (
       return yield* new RecipeRefused({
         task: task.name,
         part: "whitening",
-        reason: "the examples are no pictures",
+        reason: "the examples are not pictures",
         remedy: "leave whitening out"
       })
     const drawn = Initialise.value(prng.split("weights"))(first)
