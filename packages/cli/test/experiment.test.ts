@@ -285,7 +285,7 @@ describe("uninet experiment", () => {
       writeFileSync(join(other, "experiment.json"), Experiment.print(begun))
       writeFileSync(file, JSON.stringify({ ...given, epochs: 2 }))
       const changed = yield* here(["experiment", file, "--out", other])
-      assert.match(changed.stderr, /has been changed since its experiment began: epochs was 1 and is 2\./)
+      assert.match(changed.stderr, /has been changed since its experiment started: epochs was 1 and is now 2\./)
       assert.strictEqual(readFileSync(join(other, "experiment.json"), "utf8"), Experiment.print(begun))
     })
   )

@@ -85,7 +85,10 @@ describe("uninet train", () => {
       const own = Recipe.toJson({ ...Recipe.quick, epochs: 2, batch: 32, progressive: [{ epochs: 3, size: 8 }] })
       writeFileSync(join(below, "recipe.json"), JSON.stringify(own))
       const refused = ["train", network, "--dataset", dataset, "--recipe", "recipe.json", "--out", join(below, "none")]
-      assert.match((yield* here(refused, { cwd: below })).stderr, /its sizes take 3 epochs, but the recipe has only 2; /)
+      assert.match(
+        (yield* here(refused, { cwd: below })).stderr,
+        /its sizes take 3 epochs, but the recipe has only 2; /
+      )
       assert.notInclude(readdirSync(below), "none")
     }).pipe(Effect.scoped)
   )

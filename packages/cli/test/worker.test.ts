@@ -115,12 +115,12 @@ describe.skipIf(Postgres.missing !== undefined)("uninet search on a database", (
         [
           ["worker", "--database", "mysql://u@h/d"],
           1,
-          /^uninet: --database: .* its URL is none of PostgreSQL's\. .*\n$/
+          /^uninet: --database: .* its URL is not a PostgreSQL URL\. .*\n$/
         ],
         [
           ["dashboard", "--database", "mysql://u@h/d"],
           1,
-          /^uninet: --database: .* its URL is none of PostgreSQL's\. .*\n$/
+          /^uninet: --database: .* its URL is not a PostgreSQL URL\. .*\n$/
         ],
         [
           ["worker", "--database", "postgresql://u:hush@h/d"],

@@ -21,7 +21,7 @@ export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>
   problem: Schema.String
 }) {
   override get message() {
-    return `The database ${this.database} could not be used for ${Math.round(this.seconds)} s: ${this.problem}. Nothing is lost; bring it back, then go on.`
+    return `The database ${this.database} could not be used for ${Math.round(this.seconds)} s: ${this.problem}. Nothing is lost; bring it back up, then resume.`
   }
 }
 
@@ -45,7 +45,7 @@ export class SearchTaken extends Schema.TaggedError<SearchTaken>()("SearchTaken"
   host: Schema.String
 }) {
   override get message() {
-    return `The search ${this.search} is driven by process ${this.pid} on ${this.host} already. Wait for it or stop it, then resume.`
+    return `The search ${this.search} is already driven by process ${this.pid} on ${this.host}. Wait for it or stop it, then resume.`
   }
 }
 
@@ -55,7 +55,7 @@ export class SearchForeign extends Schema.TaggedError<SearchForeign>()("SearchFo
   database: Schema.String
 }) {
   override get message() {
-    return `The name ${this.search} belongs to a search with other settings on ${this.database}. Give the same settings, or another name.`
+    return `The name ${this.search} belongs to a search with different settings on ${this.database}. Give the same settings, or another name.`
   }
 }
 

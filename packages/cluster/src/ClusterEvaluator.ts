@@ -120,7 +120,7 @@ export const layer = ({
       const away = (seconds: number, problem: string) =>
         new Evaluator.EvaluatorLost({
           problem: `The database ${database.name} could not be used for ${Math.round(seconds)} s: ${problem}`,
-          remedy: "Nothing is lost: bring it back, then resume the search"
+          remedy: "Nothing is lost: bring it back up, then resume the search"
         })
       const unavailable = ({ problem, seconds }: DatabaseUnavailable) => Effect.fail(away(seconds, problem))
       const workers = yield* persistently(tables.workers).pipe(Effect.catchTag("DatabaseUnavailable", unavailable))
@@ -180,7 +180,7 @@ export const layer = ({
         if (!(yield* once(tables.driverBeat(me))))
           yield* lose(
             `The search ${search} on the database ${database.name} has been taken over or removed by another process`,
-            "Its journal is kept: resume it when nothing else drives it"
+            "Its journal is kept: resume it when no other process drives it"
           )
         const rows = yield* once(tables.workers)
         fleet = Pulse.hear(
@@ -201,7 +201,7 @@ export const layer = ({
         ].join("; ")
         return lose(
           `Trial ${trial.index} could not be evaluated, which is not the network's fault (${problems})`,
-          "Nothing is lost: mend that or start a worker on another machine, then resume the search"
+          "Nothing is lost: fix that or start a worker on another machine, then resume the search"
         )
       }
 

@@ -195,7 +195,7 @@ export const run = Effect.fnUntraced(function* ({
       const { description, search } = toldOf(told)
       const described = tables.decodeDescription(description)
       if (Option.isNone(described))
-        return yield* Effect.fail(new Error("how it is evaluated is not told in a way that this version reads."))
+        return yield* Effect.fail(new Error("this version cannot read how it is evaluated."))
       const context = yield* Layer.build(Layer.fresh(evaluator(described.value, keepsOf(search))))
       return Context.get(context, Evaluator.Evaluator)
     })
@@ -253,10 +253,13 @@ export const run = Effect.fnUntraced(function* ({
   const goingOn = Effect.fnUntraced(function* (item: trials.Item, trial: Trial.Trial, state: Running) {
     const { key, lost, search } = item
     const { keep } = trial
-    if (lost >= mostLost) return failed("Crashed", `${mostLost} workers were lost over it`)
+    if (lost >= mostLost) return failed("Crashed", `${mostLost} workers were lost while evaluating it`)
     const keeps = keepsOf(search)
     if (keep !== undefined && !Checkpoints.isPlain(keep))
-      return failed("Failed", `it is to be kept as ${JSON.stringify(keep)}, which is no name of a folder`)
+      return failed(
+        "Failed",
+        `its checkpoints would be kept as ${JSON.stringify(keep)}, which is not a valid folder name`
+      )
     if (keeps === undefined || keep === undefined) return yield* evaluated(item, trial, state)
     const folder = join(keeps, keep)
     const bytes = yield* persistently(tables.checkpointBytes(search, keep))
@@ -283,7 +286,7 @@ export const run = Effect.fnUntraced(function* ({
   const handle = Effect.fnUntraced(function* (item: trials.Item, state: Running) {
     const { key, search } = item
     if (Option.isNone(item.trial)) {
-      const problem = "the trial is not told in a way that this version reads."
+      const problem = "this version cannot read the trial's description."
       yield* persistently(trials.strike(item, { host, problem }))
       return
     }
@@ -421,7 +424,7 @@ export const pool =
     if (known === undefined && (isAbsolute(path) || /^\.\.(?:[/\\]|$)/.test(path)))
       return Layer.effect(
         Evaluator.Evaluator,
-        Effect.fail(new Error(`it wants the module ${module}, which is not below this worker's folder.`))
+        Effect.fail(new Error(`it needs the module ${module}, which is not inside this worker's folder.`))
       )
     return WorkerEvaluator.layer({
       module: known ?? pathToFileURL(resolve(module)),

@@ -228,7 +228,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a search on a databa
         [
           [0, "Failed", "told to fail"],
           [1, "Crashed", "told to die"],
-          [2, "Crashed", "10 workers were lost over it"],
+          [2, "Crashed", "10 workers were lost while evaluating it"],
           [3, "Failed", "its accuracy is NaN"],
           [4, "Crashed", "told to throw"]
         ]
@@ -283,14 +283,14 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("what is refused", ()
       yield* untilAsked(url, "select count(*) from uninet_trial", "1")
       assert.strictEqual(
         yield* failed(Effect.provide(evaluate(trial(0)), cluster({ ...same, milliseconds: 21 }))),
-        `The name demo belongs to a search with other settings on 127.0.0.1:${server().port}${new URL(url).pathname}. Give the same settings, or another name.`
+        `The name demo belongs to a search with different settings on 127.0.0.1:${server().port}${new URL(url).pathname}. Give the same settings, or another name.`
       )
       // Otherwise it would be clear at once that this process does not drive it twice.
       yield* asked(url, `update uninet_search set pid = ${process.ppid}`)
       assert.match(
         yield* failed(Effect.provide(evaluate(trial(0)), cluster(same))),
         new RegExp(
-          `^The search demo is driven by process ${process.ppid} on .* already\\. Wait for it or stop it, then resume\\.$`
+          `^The search demo is already driven by process ${process.ppid} on .*\\. Wait for it or stop it, then resume\\.$`
         )
       )
     })
@@ -321,7 +321,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("what is refused", ()
           said[2],
           /^The database 127\.0\.0\.1:1\/test_\w+ could not be used for \d+ s: .*ECONNREFUSED.* Nothing is lost/
         )
-        assert.match(said[3], /^The database that was given cannot be used: its URL is none of PostgreSQL's\./)
+        assert.match(said[3], /^The database that was given cannot be used: its URL is not a PostgreSQL URL\./)
         for (const text of said)
           for (const secret of [Postgres.password, encodeURIComponent(Postgres.password), "mistaken", "secret"])
             assert.notInclude(text, secret)

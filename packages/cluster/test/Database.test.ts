@@ -20,11 +20,11 @@ const made = (url: string) => Effect.provide(Effect.void, database(url), { local
 describe("a URL", () => {
   const says = {
     "postgresql://uninet:100%sure@db.lab/uninet":
-      "The database that was given cannot be used: the password of its URL has a % that begins no code of two digits. Write %25 for a %, or give the password by PGPASSWORD.",
+      "The database that was given cannot be used: the password of its URL has a % that does not start a two-digit code. Write %25 for a %, or give the password in PGPASSWORD.",
     "postgresql://100%:hush@db.lab/uninet":
-      "The database that was given cannot be used: the user of its URL has a % that begins no code of two digits. Write %25 for a %.",
+      "The database that was given cannot be used: the user of its URL has a % that does not start a two-digit code. Write %25 for a %.",
     "postgresql://uninet:hu/sh@db.lab/uninet":
-      "The database that was given cannot be used: its URL is none of PostgreSQL's. Give one such as postgresql://user@host:5432/uninet, with signs such as @ : / ? # % in a password written as %40 %3A %2F %3F %23 %25.",
+      "The database that was given cannot be used: its URL is not a PostgreSQL URL. Give one such as postgresql://user@host:5432/uninet, with characters such as @ : / ? # % in a password written as %40 %3A %2F %3F %23 %25.",
     "postgresql://uninet:hush@db.lab/uninet?sslmode=always":
       "The database db.lab:5432/uninet cannot be used: its URL has sslmode=always. Give one of disable, allow, prefer, require, verify-ca, verify-full, or none.",
     "postgresql://uninet:hush@db.lab/uninet?sslrootcert=/no/such/ca.pem":
@@ -111,7 +111,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("the tables of the ve
       server().sql(nameOf(url), "update uninet_worker set seen_at = now()")
       assert.strictEqual(
         yield* failed(made(url)),
-        `${address} a worker of an earlier version (process 15884 on lab2) is still at work on it. Stop it, then start this one again.`
+        `${address} a worker of an earlier version (process 15884 on lab2) is still using it. Stop it, then start this one again.`
       )
       server().sql(nameOf(url), "update uninet_worker set seen_at = now() - interval '1 minute'")
       server().sql(nameOf(url), "update uninet_search set seen_at = now()")
@@ -140,7 +140,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("the tables of the ve
       yield* asked(url, "insert into uninet_migrations (migration_id, name) values (99, 'later')")
       assert.strictEqual(
         yield* failed(made(url)),
-        `The database 127.0.0.1:${server().port}/${nameOf(url)} cannot be used: its tables are of a later version of uninet. Install that version, or use another database.`
+        `The database 127.0.0.1:${server().port}/${nameOf(url)} cannot be used: its tables were made by a later version of uninet. Install that version, or use another database.`
       )
     })
   )
@@ -183,7 +183,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("names that come from
       for (const keep of ["../../victim", victim, "..", ".", "", "a/b"])
         assert.strictEqual(
           yield* failed(evaluate(trial(0, { keep, until: 1, epochs: 2 })).pipe(asks)),
-          `trial 0 failed: it is to be kept as ${JSON.stringify(keep)}, which is no name of a folder`
+          `trial 0 failed: its checkpoints would be kept as ${JSON.stringify(keep)}, which is not a valid folder name`
         )
       assert.strictEqual(readFileSync(join(victim, "thesis.txt"), "utf8"), "years of work")
     })

@@ -119,7 +119,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a machine with a bro
         assert.match(
           yield* failed(onCluster({ url }, journal) as Effect.Effect<unknown, Evaluator.EvaluatorLost>), // the only errors it fails with here
           new RegExp(
-            `^Trial \\d+ could not be evaluated, which is not the network's fault \\(lab\\d: ${problem}.*\\)\\. Nothing is lost: mend that or start a worker on another machine, then resume the search\\.$`
+            `^Trial \\d+ could not be evaluated, which is not the network's fault \\(lab\\d: ${problem}.*\\)\\. Nothing is lost: fix that or start a worker on another machine, then resume the search\\.$`
           )
         )
         yield* Effect.forkScoped(worker(url, { host: "lab1" }))
@@ -133,7 +133,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a machine with a bro
       yield* Effect.forkScoped(Effect.ignore(worker(url, { evaluator: without, host: "lab1" })))
       assert.strictEqual(
         yield* failed(Effect.provide(evaluate(trial(0)), cluster({ url, more: { grace: "1 second" } }))),
-        "Trial 0 could not be evaluated, which is not the network's fault (lab1: the data set is not there). Nothing is lost: mend that or start a worker on another machine, then resume the search."
+        "Trial 0 could not be evaluated, which is not the network's fault (lab1: the data set is not there). Nothing is lost: fix that or start a worker on another machine, then resume the search."
       )
     })
   )
@@ -184,7 +184,7 @@ describe.skipIf(Postgres.missing !== undefined).concurrent("a search that anothe
       yield* asked(url, "update uninet_search set driver = 'another'")
       assert.match(
         yield* Fiber.join(first),
-        /^The search demo on the database .* has been taken over or removed by another process\. Its journal is kept: resume it when nothing else drives it\.$/
+        /^The search demo on the database .* has been taken over or removed by another process\. Its journal is kept: resume it when no other process drives it\.$/
       )
     })
   )
@@ -197,7 +197,7 @@ describe("the modules of a pool", () => {
         const layer = ClusterWorker.pool({ slots: 1 })({ module, options: null }, undefined)
         assert.strictEqual(
           yield* failed(Effect.provide(Evaluator.Evaluator, layer)),
-          `it wants the module ${module}, which is not below this worker's folder.`
+          `it needs the module ${module}, which is not inside this worker's folder.`
         )
       }
     })

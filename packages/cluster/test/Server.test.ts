@@ -128,7 +128,7 @@ describe.skipIf(uncertified !== undefined)("an encrypted connection", () => {
           assert.deepStrictEqual(yield* Effect.provide(encrypted, database(by(mode, ours.root)), { local: true }), [
             { ssl: true }
           ])
-        const unknown = `${address} its certificate is of an authority that is not known here. Give the file with that authority's certificate as sslrootcert in the URL.`
+        const unknown = `${address} its certificate is from an authority that is not known here. Give the file with that authority's certificate as sslrootcert in the URL.`
         for (const mode of ["require", "verify-ca", "verify-full"]) {
           assert.strictEqual(yield* open(by(mode, theirs.root)), unknown)
           assert.strictEqual(yield* open(by(mode, undefined)), unknown)
@@ -140,7 +140,7 @@ describe.skipIf(uncertified !== undefined)("an encrypted connection", () => {
         for (const mode of ["require", "verify-full"])
           assert.strictEqual(
             yield* open(by(mode, ours.root)),
-            `${address} its certificate is not for localhost. Give the host by the name that its certificate has, or the server a certificate for this one.`
+            `${address} its certificate is not for localhost. Give the host name that is in its certificate, or give the server a certificate for this one.`
           )
         assert.deepStrictEqual(
           yield* Effect.provide(encrypted, database(by("verify-ca", ours.root)), { local: true }),
@@ -151,7 +151,7 @@ describe.skipIf(uncertified !== undefined)("an encrypted connection", () => {
         for (const mode of ["require", "verify-ca", "verify-full"])
           assert.strictEqual(
             yield* open(by(mode, ours.root)),
-            `${address} its certificate has expired. Give the server a new one, or set this machine's clock.`
+            `${address} its certificate has expired. Give the server a new one, or correct this machine's clock.`
           )
       }).pipe(Effect.scoped)
   )

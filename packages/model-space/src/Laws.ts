@@ -169,7 +169,8 @@ const gradientsOf = (task: Task.Task, model: Model.Model, batch: number) => {
 
 const gradients = <A>(of: Having<A>): Law<A> => ({
   name: "gradients",
-  statement: "in training, the loss is a single number, and every parameter except idle ones has a gradient of the same shape",
+  statement:
+    "in training, the loss is a single number, and every parameter except idle ones has a gradient of the same shape",
   check: (point, model) => {
     const made = gradientsOf(of.task, model, 2)
     if (Result.isFailure(made)) return network(made.failure.message)
@@ -447,7 +448,8 @@ const agreement = <A>(): EngineLaw<A> => ({
       const evaluated = yield* engine(evaluation.success, { inputs, variables })
       for (const [name, { shape }] of Object.entries(evaluation.success.outputs)) {
         const off = apart(named(name)(evaluated), named(name)(trained), 0, Shape.size(shape))
-        if (!(off <= 1e-3)) return { at: name, reason: `training differs from evaluation by ${(100 * off).toPrecision(2)}%` }
+        if (!(off <= 1e-3))
+          return { at: name, reason: `training differs from evaluation by ${(100 * off).toPrecision(2)}%` }
       }
       return undefined
     })

@@ -184,7 +184,11 @@ describe("the laws that need no engine name what breaks them", () => {
 
   it("costs: a declared cost that the graph does not have", () => {
     const macs = ModelSpace.make({ ...declared, costs: { macs: ({ width }: Point) => 4 * width } })
-    assert.deepStrictEqual(named(macs), ["costs", "network", "its space says that it has 32 macs, but its graph has 40"])
+    assert.deepStrictEqual(named(macs), [
+      "costs",
+      "network",
+      "its space says that it has 32 macs, but its graph has 40"
+    ])
     const chained = ModelSpace.make({
       ...declared,
       chain: { costs: ["parameters"], cost: { of: ({ width }: Point) => ({ parameters: 6 * width }) } }

@@ -258,7 +258,7 @@ describe("a proxy that has nothing to say", () => {
   )
   it.effect("fails where the batch has no halves, or too few values are given", () =>
     Effect.gen(function* () {
-      assert.include((yield* refused(5)).message, "give an even one of 4 or more")
+      assert.include((yield* refused(5)).message, "give an even batch size of 4 or more")
       assert.include((yield* refused(6)).message, "give a whole batch")
     })
   )

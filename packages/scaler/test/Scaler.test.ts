@@ -186,7 +186,7 @@ describe("the search for coefficients", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(search())
       assert.strictEqual(error._tag, "NothingFound")
-      assert.match(error.message, /gave a result; the commonest cause: no data/)
+      assert.match(error.message, /gave a result; the most common cause: no data/)
     }).pipe(Effect.provide([Evaluator.fromFunction(digits, () => Effect.fail(new Error("no data"))), Journal.memory]))
   )
 })

@@ -136,11 +136,11 @@ const fields = {
   /** No trial is started once trainings have taken this many multiply-accumulates. */
   maxTotalMacs: Units.TotalMacs,
   /** What is searched: the name of a known space, your own space, or a function that makes one for the data set's examples. */
-  space: Schema.Union([Schema.String, ModelSpaceSchema, functionOf<SpaceFor>("a function that gives a ModelSpace")]),
+  space: Schema.Union([Schema.String, ModelSpaceSchema, functionOf<SpaceFor>("a function that returns a ModelSpace")]),
   /** Evaluates points in every worker: a layer, or a function from the space to one. Default: training by the recipe. */
   evaluator: Schema.Union([
     layerOf<Evaluator, Trainer | Dataset.Dataset | Runtime>(),
-    functionOf<(space: ModelSpace.Any) => OwnEvaluator>("a function of the space that gives a layer")
+    functionOf<(space: ModelSpace.Any) => OwnEvaluator>("a function of the space that returns a layer")
   ]),
   /**
    * Identifies the module's code in the journal: if the config has layers of its own, results of another version are not mixed with this
@@ -225,7 +225,7 @@ export const importModule = Effect.fnUntraced(function* (
   const module: unknown = yield* Effect.tryPromise({
     try: (): Promise<unknown> => import(url),
     catch: (cause) =>
-      new ConfigUnreadable({ path, problem: `cannot be imported (${detailOf(cause)})`, remedy: "Mend it" })
+      new ConfigUnreadable({ path, problem: `cannot be imported (${detailOf(cause)})`, remedy: "Fix it" })
   })
   const exported: unknown = Predicate.hasProperty(module, "default") ? module.default : undefined
   if (exported === undefined) return yield* unreadable("has no default export")
@@ -240,9 +240,10 @@ export const importModule = Effect.fnUntraced(function* (
 export const read = ({ exported, path, url, version }: Module): Effect.Effect<Loaded, ConfigInvalid> => {
   const invalid = (field: string, problem: string) => Effect.fail(new ConfigInvalid({ path, field, problem }))
   if (ModelSpace.isModelSpace(exported))
-    return invalid("", "it is a ModelSpace, which --space takes, or the field space of a config")
+    return invalid("", "it is a ModelSpace; give it to --space, or as the field space of a config")
   const unknown = Predicate.isObject(exported) ? Object.keys(exported).find((key) => !(key in fields)) : undefined
-  if (unknown !== undefined) return invalid(unknown, `there is no such field, but ${Object.keys(fields).join(", ")}`)
+  if (unknown !== undefined)
+    return invalid(unknown, `there is no such field; the fields are ${Object.keys(fields).join(", ")}`)
   return Schema.decodeUnknownEffect(Config)(exported, { onExcessProperty: "error" }).pipe(
     Effect.mapError(({ issue }) => {
       const [first] = issues(issue).issues

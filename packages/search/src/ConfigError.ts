@@ -19,7 +19,7 @@ export class ConfigInvalid extends Schema.TaggedError<ConfigInvalid>()("ConfigIn
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.path}: ${this.field === "" ? "its default export" : `the field ${this.field}`} is wrong: ${this.problem}. Mend it.`
+    return `${this.path}: ${this.field === "" ? "its default export" : `the field ${this.field}`} is wrong: ${this.problem}. Correct it.`
   }
 }
 
@@ -30,7 +30,7 @@ export class ConfigChanged extends Schema.TaggedError<ConfigChanged>()("ConfigCh
   is: Schema.String
 }) {
   override get message() {
-    return `${this.path} was changed while the search was running (its version was ${this.was} and is ${this.is}), and results of both must not be mixed. Put it back, or start a new search.`
+    return `${this.path} was changed while the search was running (its version was ${this.was} and is now ${this.is}), and results of the two must not be mixed. Restore it, or start a new search.`
   }
 }
 

@@ -48,7 +48,7 @@ const effectOf = <A, E, R>(run: () => Effect.Effect<A, E, R>): Effect.Effect<A, 
     const given = run()
     return Effect.isEffect(given)
       ? given
-      : Effect.die(new Error(`its evaluator gave no Effect, but ${Inspectable.toStringUnknown(given, 0)}`))
+      : Effect.die(new Error(`its evaluator returned ${Inspectable.toStringUnknown(given, 0)}, not an Effect`))
   })
 
 /**

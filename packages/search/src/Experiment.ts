@@ -149,7 +149,7 @@ export class ExperimentInvalid extends Schema.TaggedError<ExperimentInvalid>()("
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.path}: ${this.field === "" ? "it" : this.field} is wrong: ${this.problem}. Mend it.`
+    return `${this.path}: ${this.field === "" ? "it" : this.field} is wrong: ${this.problem}. Correct it.`
   }
 }
 
@@ -161,7 +161,7 @@ export class ExperimentChanged extends Schema.TaggedError<ExperimentChanged>()("
   is: Schema.String
 }) {
   override get message() {
-    return `${this.path} has been changed since its experiment began: ${this.field} was ${this.was} and is ${this.is}. Put it back, or begin another experiment with --out and a new folder.`
+    return `${this.path} has been changed since its experiment started: ${this.field} was ${this.was} and is now ${this.is}. Restore it, or start another experiment with --out and a new folder.`
   }
 }
 
@@ -184,26 +184,29 @@ export const print = (experiment: Experiment): string =>
 /** The first reason why these arms cannot form one experiment, with the field. */
 const faultOf = ({ against, arms, budget, seeds }: Experiment): readonly [string, string] | undefined => {
   const names = Object.keys(arms)
-  if (names.length === 0) return ["arms", "there is none"]
+  if (names.length === 0) return ["arms", "there are none; give at least one"]
   const odd = names.find((name) => !isName(name))
   if (odd !== undefined)
-    return [`arms.${odd}`, "an arm's name is a folder's: letters, digits, dots, dashes and underscores"]
+    return [`arms.${odd}`, "an arm's name must be a valid folder name: letters, digits, dots, dashes and underscores"]
   if (against !== undefined && !Object.hasOwn(arms, against))
-    return ["against", `there is no arm ${against}, but ${names.join(", ")}`]
+    return ["against", `there is no arm ${against}; the arms are ${names.join(", ")}`]
   const wrong = seeds.find((seed, i) => !isName(seed) || seeds.indexOf(seed) !== i)
-  if (wrong !== undefined) return ["seeds", `"${wrong}" is there twice, or no name of a folder`]
+  if (wrong !== undefined) return ["seeds", `"${wrong}" occurs twice, or is not a valid folder name`]
   for (const [name, { dataset, network, only, recipe, reward, strategy }] of Object.entries(arms)) {
     if (network === undefined && budget === undefined)
-      return ["budget", `there is none, and the arm ${name} searches; give trials, macs or seconds`]
+      return ["budget", `there is none, but the arm ${name} searches; give trials, macs or seconds`]
     if (network !== undefined && [only, reward, strategy].some((own) => own !== undefined))
-      return [`arms.${name}`, "it has a network, so that nothing is searched; leave only, reward and strategy out"]
+      return [`arms.${name}`, "it has a network, so nothing is searched; leave only, reward and strategy out"]
     const spent = ["epochs", "examples"].find((field) => recipe !== undefined && Object.hasOwn(recipe, field))
     if (spent !== undefined)
-      return [`arms.${name}.recipe.${spent}`, `${spent} are the budget, which is equal for all arms; leave them out`]
+      return [
+        `arms.${name}.recipe.${spent}`,
+        `${spent} belong to the budget, which is equal for all arms; leave them out`
+      ]
     if (dataset !== undefined)
       return [
         `arms.${name}.dataset`,
-        `it is ${dataset}, but all arms of an experiment have the same data; make an experiment of each data set`
+        `it is ${dataset}, but all arms of an experiment have the same data; make one experiment per data set`
       ]
   }
   return undefined
@@ -244,7 +247,7 @@ export const read =
       const invalid = invalidAt(path)
       const unknown = Predicate.isObject(given) ? Object.keys(given).find((key) => !(key in fields)) : undefined
       if (unknown !== undefined)
-        return yield* invalid(unknown, `there is no such field, but ${Object.keys(fields).join(", ")}`)
+        return yield* invalid(unknown, `there is no such field; the fields are ${Object.keys(fields).join(", ")}`)
       const experiment = yield* Effect.mapError(decode(given, { onExcessProperty: "error" }), ({ issue }) => {
         const [first] = issues(issue).issues
         const field = (first?.path ?? []).map((key) => String(Predicate.isObject(key) ? key.key : key)).join(".")
@@ -260,7 +263,7 @@ export const read =
           if (recipe.distillation !== undefined && teacherOf(name, phase)(experiment) === undefined)
             return yield* invalid(
               `arms.${name}`,
-              `${phase === "search" ? "the recipe of its trials" : "the recipe of what is trained again"} has distillation, and there is no teacher; name a trained network as teacher, or leave distillation out`
+              `${phase === "search" ? "the recipe of its trials" : "the recipe of its retraining"} has distillation, but there is no teacher; name a trained network as teacher, or leave distillation out`
             )
         }
       return experiment
@@ -283,7 +286,7 @@ export const load = Effect.fnUntraced(function* (
             new ConfigUnreadable({
               path,
               problem: existsSync(path) ? `cannot be read (${detailOf(cause)})` : "does not exist",
-              remedy: "Give a file of JSON, or a module with defineExperiment({ … })"
+              remedy: "Give a JSON file, or a module with defineExperiment({ … })"
             })
         }),
         (text) =>
@@ -358,7 +361,7 @@ export const withinOf =
     )
   }
 
-const inWords = (value: unknown) => (value === undefined ? "not there" : JSON.stringify(value))
+const inWords = (value: unknown) => (value === undefined ? "not set" : JSON.stringify(value))
 
 /** The first field in which two JSON values differ, and both. */
 const firstOf = (
@@ -382,7 +385,7 @@ export const difference = (
   now: string
 ): { readonly field: string; readonly was: string; readonly is: string } | undefined => {
   const parsed = Result.try((): unknown => JSON.parse(begun))
-  if (Result.isFailure(parsed)) return { field: "its copy in the folder", was: "no JSON", is: "an experiment" }
+  if (Result.isFailure(parsed)) return { field: "its copy in the folder", was: "not JSON", is: "an experiment" }
   const [was, is] = [parsed.success, JSON.parse(now) as unknown]
   const found = firstOf(was, is, "")
   if (found !== undefined) return found

@@ -40,7 +40,7 @@ const Rungs = Schema.Array(Count).check(
   Schema.makeFilter(
     (rungs: ReadonlyArray<number>) =>
       (rungs.length > 0 && rungs.every((epochs, i) => epochs > (rungs[i - 1] ?? 0))) ||
-      "must be one or more numbers of epochs, rising"
+      "must be one or more numbers of epochs in ascending order"
   )
 )
 /** One in this many trials on a rung goes on. */

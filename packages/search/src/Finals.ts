@@ -208,7 +208,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return yield* new InvalidSearch({
       option: "epochs of the finals",
       given: String(epochs),
-      expected: `${other.asked}, with which the journal's finalists were compared`
+      expected: `${other.asked}, the number with which the journal's finalists were compared`
     })
 
   /** A finalist's point as JSON. The point is from the space, or has the same form, as a scaled-up one does. */
@@ -261,7 +261,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       spanned(candidate, "compare"),
       Effect.flatMap(({ training, weights, ...evaluation }) =>
         weights === undefined
-          ? new TrialFailed({ trial, reason: "Failed", detail: "the evaluator gives no weights" })
+          ? new TrialFailed({ trial, reason: "Failed", detail: "the evaluator returned no weights" })
           : Effect.succeed({ evaluation, training, weights })
       ),
       Effect.result
@@ -324,7 +324,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     if (options.retrain !== false) {
       const again = yield* Effect.catchTag(retraining.result(candidate), "TrialFailed", ({ detail }) => nothing(detail))
       yield* options.onProgress?.(candidate, { done: 1 }, "retrain") ?? Effect.void
-      if (again.weights === undefined) return yield* nothing("the evaluator gives no weights")
+      if (again.weights === undefined) return yield* nothing("the evaluator returned no weights")
       return { weights: again.weights, epochs: again.stoppedAfter ?? again.epochs, training: again.training }
     }
     const outcome = compared.get(candidate)
@@ -336,7 +336,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
             Effect.catchTag("TrialFailed", ({ detail }) => nothing(detail))
           )
     const { evaluation, weights } = trained
-    if (weights === undefined) return yield* nothing("the evaluator gives no weights")
+    if (weights === undefined) return yield* nothing("the evaluator returned no weights")
     return { weights, epochs: evaluation.stoppedAfter ?? evaluation.epochs, training: undefined }
   })
   const { epochs: trainedFor, training, weights } = yield* last

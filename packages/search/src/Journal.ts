@@ -500,7 +500,7 @@ const unreadable = (path: string, problem: string) =>
   })
 
 const decodeIdentity = (path: string, text: string) =>
-  Effect.mapError(Schema.decodeEffect(IdentityText)(text), () => unreadable(path, "has a header that is damaged"))
+  Effect.mapError(Schema.decodeEffect(IdentityText)(text), () => unreadable(path, "has a damaged header"))
 
 const decodeEntry = Schema.decodeUnknownOption(Entry)
 

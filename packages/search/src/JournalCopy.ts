@@ -82,7 +82,7 @@ const headerOf = (path: string, { header }: Sqlite.File) =>
       ? new JournalUnreadable({
           path,
           problem: "is half-written: it holds no search yet",
-          remedy: "Wait until its search has begun"
+          remedy: "Wait until its search has started"
         })
       : Effect.succeed(text)
   )

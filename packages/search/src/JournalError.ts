@@ -34,7 +34,7 @@ export class JournalMixed extends Schema.TaggedError<JournalMixed>()("JournalMix
   now: Schema.String
 }) {
   override get message() {
-    return `The trials of the journal ${this.path} came about under others than there are now: ${this.what} was ${this.journal} and is ${this.now}. Bring back what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then tells.`
+    return `The trials of the journal ${this.path} were evaluated under different conditions: ${this.what} was ${this.journal} and is now ${this.now}. Restore what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then records.`
   }
 }
 

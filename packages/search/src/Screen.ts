@@ -90,8 +90,8 @@ const judged = <A>(
   const { overall } = certificate
   const alone = overall.macs.spearman.value
   const why = overall.clears
-    ? `its rank correlation with ${results} results is ${pair(overall.spearman.value)}, MACs alone have ${pair(alone)}`
-    : `MACs alone say as much: its rank correlation with ${results} results is ${pair(overall.spearman.value)}, theirs ${pair(alone)}, and the difference may be ${pair(overall.gain.low)} … ${pair(overall.gain.high)}`
+    ? `its rank correlation with ${results} results is ${pair(overall.spearman.value)}, and that of MACs alone is ${pair(alone)}`
+    : `MACs alone predict as well: its rank correlation with ${results} results is ${pair(overall.spearman.value)}, theirs is ${pair(alone)}, and the difference may be ${pair(overall.gain.low)} … ${pair(overall.gain.high)}`
   return {
     verdict: { results, trusted: overall.clears, why, certificate },
     expected: (candidates) =>

@@ -374,7 +374,7 @@ export const rewarded = <A, C extends string, M extends string>(
 ): Result.Result<{ readonly measures: { readonly [K in M]: number }; readonly reward: number }, string> => {
   const { measures } = evaluation
   const missing = Object.keys(Task.directions(task)).find((name) => !Object.hasOwn(measures, name))
-  if (missing !== undefined) return Result.fail(`its evaluator gave no ${missing}`)
+  if (missing !== undefined) return Result.fail(`its evaluator returned no ${missing}`)
   const wrong = unsound(evaluation)
   if (wrong !== undefined) return Result.fail(wrong)
   const all = measures as { readonly [K in M]: number } // none is missing
@@ -641,14 +641,14 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   if (share !== undefined && objectives.length > 1)
     return yield* new InvalidSearch({
       option: "screen",
-      given: `${share} beside several objectives`,
-      expected: "it to a search for one reward, which is what its predictor predicts"
+      given: `${share} with several objectives`,
+      expected: "it only to a search for one reward, which is what its predictor predicts"
     })
   if (options.screenBy !== undefined && share === undefined)
     return yield* new InvalidSearch({
       option: "screenBy",
       given: `${options.screenBy.name} without a screen`,
-      expected: "it beside screen, whose predictor it informs"
+      expected: "it together with screen, whose predictor it informs"
     })
   const unknown = unknownName(of, options)
   if (unknown !== undefined) return yield* unknown
@@ -681,12 +681,12 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     return yield* new InvalidSearch({
       option: "trials",
       given: `${trials}, fewer than the journal holds`,
-      expected: `${begun} or more: what was trained stays, and counts`
+      expected: `${begun} or more: trials in the journal stay, and count`
     })
   const takesNone = new InvalidSearch({
     option: "a given point (startWith, retryFailed, or another strategy's)",
-    given: `the strategy ${strategy.name}, which takes none`,
-    expected: "one that is made with Kit, or has adopt"
+    given: `used with the strategy ${strategy.name}, which takes none`,
+    expected: "a strategy that is made with Kit, or has adopt"
   })
   // Before the journal records it.
   if (options.retryFailed === true && strategy.adopt === undefined) return yield* takesNone
@@ -695,8 +695,8 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   if (learnFrom.length > 0 && handedOver === undefined && strategy.learn === undefined)
     return yield* new InvalidSearch({
       option: "learnFrom",
-      given: `the strategy ${strategy.name}, which learns nothing`,
-      expected: "one that does, such as gp"
+      given: `used with the strategy ${strategy.name}, which learns nothing`,
+      expected: "a strategy that learns, such as gp"
     })
   if (learnFrom.length > 0) yield* watch.strategy(strategy.learn?.(learnFrom) ?? Effect.void)
   const resumed = [...recorded.values()].filter(
@@ -760,7 +760,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
     const [violation] = Constraint.violations(point)(constraints)
     return violation === undefined
       ? undefined
-      : `it has ${violation.name} ${violation.value}, where the search allows ${Constraint.print(violation)}`
+      : `it has ${violation.name} ${violation.value}, but the search allows ${Constraint.print(violation)}`
   }
 
   /** The result of an evaluation, or why it does not count as one. */
@@ -788,7 +788,9 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
       })
       const wrong = objectives[worths.findIndex((each) => !Number.isFinite(each))]
       if (wrong !== undefined)
-        return yield* Result.fail(`its objective ${typeof wrong === "string" ? wrong : wrong.name} is no finite number`)
+        return yield* Result.fail(
+          `its objective ${typeof wrong === "string" ? wrong : wrong.name} is not a finite number`
+        )
       return outcome
     })
 
@@ -962,7 +964,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
             value,
             left: {
               expected: worthOf(i),
-              why: `left out by the screen: a reward of ${worthOf(i).toPrecision(4)} is expected, ${least.toPrecision(4)} or more of what is trained in its place`
+              why: `left out by the screen: its expected reward is ${worthOf(i).toPrecision(4)}, and that of the proposals trained in its place is ${least.toPrecision(4)} or more`
             }
           }
     )
@@ -1144,7 +1146,7 @@ export const run = Effect.fnUntraced(function* <A, C extends string, M extends s
   if (best === undefined)
     return yield* new NothingFound({
       trials: ended.length,
-      cause: commonest(ended) ?? (over ? "it was ended before any" : "the strategy proposed none")
+      cause: commonest(ended) ?? (over ? "the search was stopped before any trial" : "the strategy proposed none")
     })
   const beliefs = strategy.believed === undefined ? [] : yield* watch.strategy(strategy.believed)
   // A proposal that the screen left out has no result.

@@ -30,7 +30,7 @@ export class NotReproduced extends Schema.TaggedError<NotReproduced>()("NotRepro
   now: Schema.Finite
 }) {
   override get message() {
-    return `The network of trial ${this.trial} is not the one that was tested: its ${this.measure} on the test split is ${this.now}, and the journal has ${this.journal}. Go on with the data, the software and on the machine that the search was finished with; nothing was changed.`
+    return `The network of trial ${this.trial} is not the one that was tested: its ${this.measure} on the test split is ${this.now}, but the journal has ${this.journal}. Continue with the data, the software and the machine that the search was finished with; nothing was changed.`
   }
 }
 
@@ -41,6 +41,6 @@ export class NothingFound extends Schema.TaggedError<NothingFound>()("NothingFou
   cause: Schema.String
 }) {
   override get message() {
-    return `None of ${this.trials} trial${this.trials === 1 ? "" : "s"} gave a result; the commonest cause: ${this.cause}. Mend what they have in common, then search again.`
+    return `None of ${this.trials} trial${this.trials === 1 ? "" : "s"} gave a result; the most common cause: ${this.cause}. Fix what they have in common, then search again.`
   }
 }

@@ -41,7 +41,7 @@ export const Wanted: Context.Reference<boolean> = Context.Reference<boolean>("@u
   defaultValue: () => false
 })
 
-const counts = Metric.counter("uninet.search.trials", { description: "Trials by what came of them", incremental: true })
+const counts = Metric.counter("uninet.search.trials", { description: "Trials by outcome", incremental: true })
 
 /** A counter of trials with the attribute `outcome`. In a search with rungs, a trial counts once on each. */
 export const trials = (outcome: "scored" | "failed" | "refused" | "repeated") =>
@@ -52,13 +52,15 @@ const failed = Metric.counter("uninet.search.failures", { description: "Failed t
 /** A counter of failed trials with the attribute `reason`. */
 export const failures = (reason: Reason) => Metric.withAttributes(failed, { reason })
 
-const pending = Metric.gauge("uninet.search.queue", { description: "Trials that wait for the evaluator, or run" })
+const pending = Metric.gauge("uninet.search.queue", {
+  description: "Trials that are waiting for the evaluator or running"
+})
 
 /** A gauge of trials that were proposed and have no outcome yet, with the attribute `state`. */
 export const queue = (state: "waiting" | "running") => Metric.withAttributes(pending, { state })
 
 const time = Metric.counter("uninet.search.time", {
-  description: "Seconds in the strategy, the journal and evaluations, which run beside one another",
+  description: "Seconds in the strategy, the journal and evaluations, which run concurrently",
   incremental: true
 })
 

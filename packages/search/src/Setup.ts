@@ -75,7 +75,11 @@ const datasetIn = (path: string): Layer.Layer<Dataset.Dataset, DataError.DataErr
       const given = loaded === undefined && Config.isDataset(exported) ? exported : loaded?.config.dataset
       if (typeof given === "string") return Datasets.byName(given)
       return given === undefined
-        ? yield* new ConfigInvalid({ path: module.path, field: "dataset", problem: "there is none; give it one" })
+        ? yield* new ConfigInvalid({
+            path: module.path,
+            field: "dataset",
+            problem: "it is missing; give it a data set"
+          })
         : own({ path: module.path }, "dataset", given)
     })
   )
@@ -161,7 +165,7 @@ export class SurroundingsDiffer extends Schema.TaggedError<SurroundingsDiffer>()
   here: Schema.String
 }) {
   override get message() {
-    return `${this.what} is ${this.here} here, and the search's is ${this.search}: the same trial would come out otherwise. Bring both to the same, or allow a mixture with uninet search --allow-mixed.`
+    return `${this.what} is ${this.here} here, but the search's is ${this.search}, so the same trial would give a different result. Make both the same, or allow a mixture with uninet search --allow-mixed.`
   }
 }
 

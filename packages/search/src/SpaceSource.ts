@@ -71,7 +71,7 @@ const spaceIn = (path: string) =>
     if (config.space === undefined)
       return yield* new SpaceUnusable({
         from: path,
-        problem: "its default export is neither a ModelSpace nor a config with one; give it one: space: mine"
+        problem: "its default export is neither a ModelSpace nor a config with one; give the config one (space: mine)"
       })
     return config.space
   })
@@ -115,12 +115,12 @@ export const load = (facts: Facts.Facts, known: Known = {}) =>
     if (typeof given === "string") given = yield* named(given)
     const make = given
     if (source.only !== undefined && !(Predicate.isFunction(make) && make.length > 1))
-      return yield* unusable(`it cannot be restricted to ${JSON.stringify(source.only)}; leave that out`)
+      return yield* unusable(`it cannot be restricted to ${JSON.stringify(source.only)}; leave the restriction out`)
     const made: unknown = Predicate.isFunction(make)
       ? yield* Effect.try({ try: (): unknown => make(facts, source.only), catch: (cause) => unusable(detailOf(cause)) })
       : make
     const found: unknown = Result.isResult(made)
       ? yield* Effect.mapError(Effect.fromResult(made), (error) => unusable(detailOf(error)))
       : made
-    return ModelSpace.isModelSpace(found) ? found : yield* unusable("what it gives is no ModelSpace")
+    return ModelSpace.isModelSpace(found) ? found : yield* unusable("its value is not a ModelSpace")
   })

@@ -72,7 +72,7 @@ const isBlameless = (tag: string) => blameless.some((each) => each === tag)
 const lost = (index: number, problem: string) =>
   new EvaluatorLost({
     problem: `Trial ${index} could not be trained, which is not the network's fault (${problem.replace(/\.$/, "")})`,
-    remedy: "Nothing is lost: mend that, then resume the search"
+    remedy: "Nothing is lost: fix that, then resume the search"
   })
 
 const files = Layer.merge(NodeFileSystem.layer, NodePath.layer)
@@ -193,7 +193,7 @@ const train = Effect.fnUntraced(function* (
     return yield* new TrialFailed({
       trial: trial.index,
       reason: "Failed",
-      detail: "it is to be measured on a rung, where its weights are not kept; give a folder for checkpoints"
+      detail: "its weights are not kept on a rung, so it cannot be measured there; give a folder for checkpoints"
     })
   return { ...last, measures: { ...last.measures, ...(yield* also({ network, weights, recipe })) } }
 })

@@ -55,7 +55,7 @@ export class WorkerFailed extends Schema.TaggedError<WorkerFailed>()("WorkerFail
   detail: Schema.String
 }) {
   override get message() {
-    return `The worker process for ${this.module} cannot evaluate: ${this.detail}. Mend the module, or evaluate in this process.`
+    return `The worker process for ${this.module} cannot evaluate: ${this.detail}. Fix the module, or evaluate in this process.`
   }
 }
 
@@ -134,7 +134,7 @@ const start = ({ memoryLimit, module, options = null }: Options): Lane => {
   // `close` comes after the last of its standard error.
   child.on("close", (code, signal) =>
     ended({
-      how: signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`,
+      how: signal === null ? `it exited with code ${code}` : `it was killed by ${signal}`,
       outside: outside.includes(signal)
     })
   )
@@ -274,7 +274,7 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
         )
       }).pipe(
         Effect.retry({ times: retries, while: isLost }),
-        Effect.mapError((error) => (typeof error === "string" ? error : `${error.how}, again and again`))
+        Effect.mapError((error) => (typeof error === "string" ? error : `${error.how}, every time`))
       )
       const close = (lane: Lane) => {
         lanes.delete(lane)
@@ -302,8 +302,8 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
             Effect.mapError(
               (detail) =>
                 new EvaluatorLost({
-                  problem: `No worker process could be started any more: ${detail.replace(/\.$/, "")}`,
-                  remedy: "Nothing is lost: mend that, then resume the search"
+                  problem: `No more worker processes could be started: ${detail.replace(/\.$/, "")}`,
+                  remedy: "Nothing is lost: fix that, then resume the search"
                 })
             )
           )
@@ -341,7 +341,7 @@ export const layer = (options: Options): Layer.Layer<Evaluator, WorkerFailed> =>
               Effect.catchTag("Lost", ({ how }) =>
                 failed(
                   "Crashed",
-                  `its worker process was lost ${retries + 1} times: ${how}, which the system does where memory is short`
+                  `its worker process was lost ${retries + 1} times: ${how}, which the system does when memory runs short`
                 )
               ),
               Effect.retry({ schedule: pauses, while: Predicate.isTagged("EvaluatorLost") })

@@ -71,7 +71,7 @@ describe("a config module", () => {
     [
       "export default { operators: {} }",
       "ConfigInvalid",
-      /the field operators is wrong: there is no such field, but trials, .*version\. Mend it\./
+      /the field operators is wrong: there is no such field; the fields are trials, .*version\. Correct it\./
     ],
     ["export default { space: {} }", "ConfigInvalid", /the field space is wrong: Expected .*a ModelSpace/],
     ["export default { reward: 'more' }", "ConfigInvalid", /the field reward is wrong: Expected .*a function of costs/],

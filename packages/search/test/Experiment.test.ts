@@ -35,15 +35,18 @@ describe("an experiment", () => {
   )
 
   it.effect.each([
-    [{ ...base, arm: {} }, /parts\.json: arm is wrong: there is no such field, but dataset, /],
-    [{ ...base, arms: {} }, /arms is wrong: there is none/],
-    [{ ...base, arms: { "../a": {} } }, /an arm's name is a folder's/],
+    [{ ...base, arm: {} }, /parts\.json: arm is wrong: there is no such field; the fields are dataset, /],
+    [{ ...base, arms: {} }, /arms is wrong: there are none; give at least one/],
+    [{ ...base, arms: { "../a": {} } }, /an arm's name must be a valid folder name/],
     [{ ...base, budget: { trials: 4, macs: "2T" } }, /budget is wrong: give one of trials, macs and seconds/],
     [{ ...base, budget: undefined }, /budget/],
-    [{ ...base, seeds: ["1", "1"] }, /seeds is wrong: "1" is there twice/],
-    [{ ...base, against: "none" }, /against is wrong: there is no arm none, but joint, small/],
+    [{ ...base, seeds: ["1", "1"] }, /seeds is wrong: "1" occurs twice/],
+    [{ ...base, against: "none" }, /against is wrong: there is no arm none; the arms are joint, small/],
     [{ ...base, arms: { a: {}, b: { dataset: "cifar" } } }, /arms\.b\.dataset is wrong: it is cifar, but all arms/],
-    [{ ...base, arms: { a: { recipe: { epochs: 9 } } } }, /arms\.a\.recipe\.epochs is wrong: epochs are the budget/],
+    [
+      { ...base, arms: { a: { recipe: { epochs: 9 } } } },
+      /arms\.a\.recipe\.epochs is wrong: epochs belong to the budget/
+    ],
     [{ ...base, arms: { a: { recipe: { examples: 9 } } } }, /arms\.a\.recipe\.examples is wrong: examples are the/],
     [
       { ...base, examples: 31 },

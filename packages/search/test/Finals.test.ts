@@ -110,7 +110,7 @@ describe("the finals of a search", () => {
   )
 
   it.effect.each([
-    ["gives no weights", { measures: measuresOf(0.5), epochs: 1 }, "the evaluator gives no weights"],
+    ["gives no weights", { measures: measuresOf(0.5), epochs: 1 }, "the evaluator returned no weights"],
     [
       "gives no number",
       { measures: measuresOf(0.5, Number.NaN), epochs: 1, weights: new Map<string, Float32Array>() },
@@ -119,7 +119,7 @@ describe("the finals of a search", () => {
     [
       "gives too few measures",
       { measures: { accuracy: 0.5 }, epochs: 1, weights: new Map<string, Float32Array>() },
-      "its evaluator gave no top5"
+      "its evaluator returned no top5"
     ]
   ] as const)("say why where an evaluator %s, and keep nothing of it", ([, found, cause]) =>
     Effect.gen(function* () {

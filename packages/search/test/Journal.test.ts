@@ -253,7 +253,7 @@ const full = (path: string) =>
   )
 
 describe("a file that is no sound journal", () => {
-  refused("text is refused", (path) => Effect.sync(() => writeFileSync(path, "hello, world\n")), /no SQLite file/)
+  refused("text is refused", (path) => Effect.sync(() => writeFileSync(path, "hello, world\n")), /not an SQLite file/)
   refused("an empty file is refused", (path) => Effect.sync(() => writeFileSync(path, "")), /is empty/)
   refused(
     "one that was cut short is refused",
@@ -281,7 +281,7 @@ describe("a file that is no sound journal", () => {
         db.exec("create table songs (name text)")
         db.close()
       }),
-    /not a journal of uninet/
+    /not a uninet journal/
   )
   refused(
     "a later version's is refused",
@@ -294,7 +294,7 @@ describe("a file that is no sound journal", () => {
           db.close()
         })
       ),
-    /version 9, and this uninet reads version 3/
+    /version 9, but this uninet reads version 3/
   )
   refused(
     "one of the version before, whose trials are architectures, is refused",
@@ -309,7 +309,7 @@ describe("a file that is no sound journal", () => {
           db.close()
         })
       ),
-    /^The journal .*journal\.db has version 2, and this uninet reads version 3\. Use the uninet that wrote it, or start a new search in another folder\.$/
+    /^The journal .*journal\.db has version 2, but this uninet reads version 3\. Use the uninet that wrote it, or start a new search in another folder\.$/
   )
   refused(
     "one with a damaged entry is refused",
@@ -331,7 +331,10 @@ describe("a file that is no sound journal", () => {
       writeFileSync(path, "")
       const error = yield* Effect.flip(on(join(path, "journal.db"), (j) => j.open(identity)))
       assert.strictEqual(error._tag, "JournalUnreadable")
-      assert.match(error.message, /^The journal .* cannot have its folder made \(.*\)\. Give yourself write permission/)
+      assert.match(
+        error.message,
+        /^The journal .* cannot be created: its folder cannot be created \(.*\)\. Give yourself write permission/
+      )
     })
   )
 })
@@ -365,7 +368,7 @@ describe("a journal that is gone on with", () => {
         assert.strictEqual(error._tag, "JournalMixed")
         assert.strictEqual(
           error.message,
-          `The trials of the journal ${path} came about under others than there are now: ${what} was ${ours[field]} and is another. Bring back what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then tells.`
+          `The trials of the journal ${path} were evaluated under different conditions: ${what} was ${ours[field]} and is now another. Restore what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then tells.`
         )
       }
       assert.deepStrictEqual((yield* Journal.read(path)).identity.surroundings, [ours])

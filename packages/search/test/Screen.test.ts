@@ -88,7 +88,7 @@ describe("a screened search", () => {
         assert.isTrue(left.every(({ expected }) => Number.isFinite(expected)))
         assert.match(
           left[0]?.why ?? "",
-          /^left out by the screen: a reward of 0\.\d+ is expected, 0\.\d+ or more of what is trained in its place$/
+          /^left out by the screen: its expected reward is 0\.\d+, and that of the proposals trained in its place is 0\.\d+ or more$/
         )
         const late = trained.filter(({ trial }) => trial > (left[0]?.trial ?? 0)).map(({ point }) => point)
         const early = trained.filter(({ trial }) => trial < (left[0]?.trial ?? 0)).map(({ point }) => point)
@@ -119,7 +119,7 @@ describe("a screened search", () => {
       const same = yield* searched(yield* file, { worth: byMacs, trials: 18 })
       assert.deepStrictEqual(leftOut(same.entries), [])
       assert.strictEqual(same.verdicts.length, 1)
-      assert.match(same.verdicts[0]?.why ?? "", /^MACs alone say as much: its rank correlation with 16 results is /)
+      assert.match(same.verdicts[0]?.why ?? "", /^MACs alone predict as well: its rank correlation with 16 results is /)
       const none = yield* searched(yield* file, { worth: constant, trials: 18 })
       assert.deepStrictEqual(leftOut(none.entries), [])
       assert.deepStrictEqual(
@@ -137,7 +137,7 @@ describe("a screened search", () => {
         assert.strictEqual(error.message, `screen is ${screen}. Give a share between 0 and 1, such as 0.25.`)
       }
       const error = yield* Effect.flip(searched(path, { objectives: ["accuracy", "macs"] }))
-      assert.match(error.message, /^screen is 0\.25 beside several objectives/)
+      assert.match(error.message, /^screen is 0\.25 with several objectives/)
     }).pipe(Effect.scoped)
   )
   it.live("goes by what else is known of a point, and comes to the same when it is resumed", () =>

@@ -149,7 +149,7 @@ describe("a search", () => {
       assert.deepStrictEqual(evaluated, [0, 3])
       const [, unknown, over] = records.map(({ outcome }) => (outcome._tag === "Refused" ? outcome.why : ""))
       assert.include(unknown, "Shift")
-      assert.match(over, /macs \d+, where the search allows macs at most \d+/)
+      assert.match(over, /macs \d+, but the search allows macs at most \d+/)
     })
   )
 

@@ -127,10 +127,10 @@ describe("where a space comes from", () => {
     [
       "export default { trials: 3 }",
       "SpaceUnusable",
-      /is neither a ModelSpace nor a config with one; give it one: space: mine/
+      /is neither a ModelSpace nor a config with one; give the config one \(space: mine\)/
     ],
-    ["export default () => 3", "SpaceUnusable", /cannot be used: what it gives is no ModelSpace$/],
-    ["export default { space: () => undefined }", "SpaceUnusable", /cannot be used: what it gives is no ModelSpace$/],
+    ["export default () => 3", "SpaceUnusable", /cannot be used: its value is not a ModelSpace$/],
+    ["export default { space: () => undefined }", "SpaceUnusable", /cannot be used: its value is not a ModelSpace$/],
     ['export default () => { throw new Error("not today") }', "SpaceUnusable", /cannot be used: not today$/]
   ] as const)("that is %j is refused as %s, in a sentence", ([text, tag, says]) =>
     Effect.gen(function* () {
@@ -177,7 +177,7 @@ describe("where a space comes from", () => {
       assert.strictEqual(error._tag, "ConfigChanged")
       assert.match(
         error.message,
-        /space\.mjs was changed while the search was running .*Put it back, or start a new search\./
+        /space\.mjs was changed while the search was running .*Restore it, or start a new search\./
       )
     })
   )

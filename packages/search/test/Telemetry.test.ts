@@ -193,7 +193,7 @@ describe("a search that nobody watches", () => {
         Effect.provide(Logger.layer([Logger.make(({ message }) => void said.push(message))]))
       )
       assert.strictEqual(found.records.length, 2)
-      assert.match(String(said), /^Nothing is sent to OpenTelemetry, because .*: mend or unset them\.$/)
+      assert.match(String(said), /^Nothing is sent to OpenTelemetry, because .*: correct or unset them\.$/)
     })
   )
 })

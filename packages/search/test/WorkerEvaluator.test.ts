@@ -48,7 +48,7 @@ describe("a pool of worker processes", () => {
       const reasonOf = (seed: string) => Effect.map(Effect.flip(evaluate(trial(seed, 7))), (error) => error)
       const crashed = yield* reasonOf("exit")
       assert.deepStrictEqual([crashed.reason, crashed.trial], ["Crashed", 7])
-      assert.include(crashed.message, "ended with code 3")
+      assert.include(crashed.message, "exited with code 3")
       const died = yield* reasonOf("die")
       assert.deepStrictEqual([died.reason, died.detail], ["Crashed", "told to die"])
       const failed = yield* reasonOf("fail")
@@ -76,7 +76,7 @@ describe("a pool of worker processes", () => {
     Effect.gen(function* () {
       const { detail, reason } = yield* Effect.flip(evaluate(trial("killed")))
       assert.strictEqual(reason, "Crashed")
-      assert.match(detail, /was lost 2 times: it was ended by SIGKILL/)
+      assert.match(detail, /was lost 2 times: it was killed by SIGKILL/)
     }).pipe(Effect.provide(workers({ retries: 1 })))
   )
 
@@ -170,7 +170,7 @@ describe("a pool of worker processes", () => {
       )
       assert.strictEqual(
         error.message,
-        "No worker process could be started any more: the module was edited. Nothing is lost: mend that, then resume the search."
+        "No more worker processes could be started: the module was edited. Nothing is lost: fix that, then resume the search."
       )
       const stored = yield* Journal.Journal.use((journal) => journal.entries)
       assert.deepStrictEqual(new Set(stored.map(({ entry }) => entry._tag)), new Set(["Proposed"]))

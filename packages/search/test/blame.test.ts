@@ -67,7 +67,7 @@ describe("a search", () => {
       const lost = yield* Effect.flip(on(training(leaving(3), kept)))
       assert.match(
         lost.message,
-        /^Trial \d could not be trained, which is not the network's fault \(\/data\/rows\.bin: no such file or folder\. Mount the disk\)\. Nothing is lost: mend that, then resume the search\.$/
+        /^Trial \d could not be trained, which is not the network's fault \(\/data\/rows\.bin: no such file or folder\. Mount the disk\)\. Nothing is lost: fix that, then resume the search\.$/
       )
       // A file where the folder for checkpoints should be.
       const taken = join(below, "taken")

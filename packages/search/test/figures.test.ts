@@ -92,7 +92,7 @@ describe("a search that is gone on with", () => {
       const error = yield* Effect.flip(Effect.provide(run({ trials: 3 }), layers))
       assert.strictEqual(
         error.message,
-        "trials is 3, fewer than the journal holds. Give 8 or more: what was trained stays, and counts."
+        "trials is 3, fewer than the journal holds. Give 8 or more: trials in the journal stay, and count."
       )
       assert.deepStrictEqual((yield* Effect.provide(run({ trials: 8 }), layers)).best, whole.best)
     })
@@ -213,7 +213,7 @@ describe("finals that are gone on with", () => {
       const error = yield* Effect.flip(finals(journal, 2, { epochs: 8 }))
       assert.strictEqual(
         error.message,
-        "epochs of the finals is 8. Give 4, with which the journal's finalists were compared."
+        "epochs of the finals is 8. Give 4, the number with which the journal's finalists were compared."
       )
     })
   )

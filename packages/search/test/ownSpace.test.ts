@@ -226,7 +226,7 @@ describe("objectives", () => {
   it.live("that give no number, or throw, are failed trials", () =>
     Effect.gen(function* () {
       for (const [of, detail] of [
-        [() => Number.NaN, "its objective oddness is no finite number"],
+        [() => Number.NaN, "its objective oddness is not a finite number"],
         [
           () => {
             throw new Error("too odd")
@@ -363,10 +363,10 @@ const failing: Readonly<Record<(typeof kinds)[number], readonly [reason: string,
   die: ["Crashed", /^told to die$/],
   fail: ["Failed", /^told to fail$/],
   nan: ["Failed", /^its mse is NaN$/],
-  few: ["Failed", /^its evaluator gave no mse$/],
+  few: ["Failed", /^its evaluator returned no mse$/],
   epochs: ["Failed", /^its number of epochs is NaN$/],
   nothing: ["Crashed", /./],
-  "no effect": ["Crashed", /^its evaluator gave no Effect, but \{"mae":1\}$/]
+  "no effect": ["Crashed", /^its evaluator returned \{"mae":1\}, not an Effect$/]
 }
 
 const search = (seed: string, trials = 3) => Search.run(rows, { trials, seed })
@@ -427,7 +427,7 @@ describe("a search that finds nothing", () => {
       const first = yield* search
       assert.strictEqual(
         first.message,
-        "None of 4 trials gave a result; the commonest cause: out of paper (3 of 4). Mend what they have in common, then search again."
+        "None of 4 trials gave a result; the most common cause: out of paper (3 of 4). Fix what they have in common, then search again."
       )
       assert.deepStrictEqual(yield* search, first)
       assert.strictEqual(asked.length, 4)
@@ -439,7 +439,7 @@ describe("a search that finds nothing", () => {
       const error = yield* Effect.flip(run({ until: Effect.succeed(true) }))
       assert.strictEqual(
         error.message,
-        "None of 0 trials gave a result; the commonest cause: it was ended before any. Mend what they have in common, then search again."
+        "None of 0 trials gave a result; the most common cause: the search was stopped before any trial. Fix what they have in common, then search again."
       )
     }).pipe(Effect.provide(here))
   )
@@ -520,7 +520,7 @@ describe("a network that cannot be built", () => {
       )
       assert.strictEqual(
         error.message,
-        "None of 4 trials gave a result; the commonest cause: refused, eight is too many (4 of 4). Mend what they have in common, then search again."
+        "None of 4 trials gave a result; the most common cause: refused, eight is too many (4 of 4). Fix what they have in common, then search again."
       )
     }).pipe(Effect.provide([Random.layer(), evaluator, Journal.memory]))
   )

@@ -14,7 +14,9 @@ export const gradientNorm = Metric.gauge("uninet.train.gradient_norm", {
   description: "Global norm of the last step's gradients, before clipping"
 })
 /** Examples per second in the last step. */
-export const examplesPerSecond = Metric.gauge("uninet.train.examples_per_second", { description: "Examples per second in the last step" })
+export const examplesPerSecond = Metric.gauge("uninet.train.examples_per_second", {
+  description: "Examples per second in the last step"
+})
 /** The process's resident memory, in bytes. */
 export const memory = Metric.gauge("uninet.train.memory_bytes", { description: "The process's resident memory" })
 /** Steps taken. */

@@ -40,11 +40,15 @@ export const checkRecipe = (recipe: Recipe.Recipe): Result.Result<Recipe.Recipe,
     Result.mapError(({ issue }) => {
       const [first] = issues(issue).issues
       const field = (first?.path ?? []).map(String).join(".")
-      return new InvalidRecipe({ field: field === "" ? "form" : field, problem: first?.message ?? "it is not a recipe" })
+      return new InvalidRecipe({
+        field: field === "" ? "form" : field,
+        problem: first?.message ?? "it is not a recipe"
+      })
     }),
     Result.flatMap((found) => {
       const { batch, epochs, examples = Infinity, progressive = [] } = found
-      if (examples < batch) return invalid("examples", `an epoch of ${examples} examples is smaller than one batch of ${batch}`)
+      if (examples < batch)
+        return invalid("examples", `an epoch of ${examples} examples is smaller than one batch of ${batch}`)
       const smaller = Progressive.epochsOf(progressive)
       return smaller > epochs
         ? invalid("progressive", `its sizes take ${smaller} epochs, but the recipe has only ${epochs}`)
@@ -66,10 +70,15 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
     return refused(task, "distillation", "its targets are not distributions over classes", "leave distillation out")
   const step = recipe.augmentation.find((each) => !Recipe.isAllowed(task)(each))
   if (step !== undefined)
-    return refused(task, "augmentation", `its targets would not be transformed with the pictures by ${step._tag}`, "leave the step out")
+    return refused(
+      task,
+      "augmentation",
+      `its targets would not be transformed with the pictures by ${step._tag}`,
+      "leave the step out"
+    )
   const { views } = recipe
   if (views !== undefined && !Views.fits(model))
-    return refused(task, "views", "the network's one input is not a picture", "leave the views out")
+    return refused(task, "views", "the network's only input is not a picture", "leave the views out")
   if (views !== undefined && task.allows.augmentation !== "all")
     return refused(task, "views", "its outputs would not be transformed with the pictures", "leave the views out")
   const own = [names.targets, names.learningRate, names.step]
@@ -77,11 +86,21 @@ const refusalOf = (model: Model.Model, task: Task.Task, recipe: Recipe.Recipe): 
     Object.hasOwn(model.inputs, name)
   )
   if (taken !== undefined)
-    return refused(task, "inputs", `the model's input ${taken} has a name that is reserved for training`, "rename the input")
+    return refused(
+      task,
+      "inputs",
+      `the model's input ${taken} has a name that is reserved for training`,
+      "rename the input"
+    )
   const told = [names.loss, names.gradientNorm].find((name) => task.running?.outputs.includes(name))
   return told === undefined
     ? undefined
-    : refused(task, "outputs", `the model's output ${told} has a name that is reserved for training`, "rename the output")
+    : refused(
+        task,
+        "outputs",
+        `the model's output ${told} has a name that is reserved for training`,
+        "rename the output"
+      )
 }
 
 /**

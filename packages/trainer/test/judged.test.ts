@@ -23,7 +23,7 @@ describe("a network", () => {
       const spoilt = weights().set("classifier.bias", Float32Array.of(0, value, 0, 0))
       const error = yield* Effect.flip(trainer.evaluate(network, spoilt, "test"))
       assert.strictEqual(error._tag, "NotFinite")
-      assert.match(error.message, /^the weight classifier\.bias is (NaN|Infinity), .*; train it anew, /)
+      assert.match(error.message, /^the weight classifier\.bias is (NaN|Infinity), .*; train it again, /)
     }).pipe(Effect.provide(layer()))
   )
 

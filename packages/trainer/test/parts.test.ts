@@ -101,7 +101,10 @@ describe("views", () => {
       /views cannot be used .* the network's only input is not a picture; leave the views out/
     )
     const allows = { ...network.task.allows, augmentation: "values" as const }
-    assert.match(refused(network.model, { ...network.task, allows }), /its outputs would not be transformed with the pictures/)
+    assert.match(
+      refused(network.model, { ...network.task, allows }),
+      /its outputs would not be transformed with the pictures/
+    )
   })
 })
 
@@ -261,7 +264,7 @@ describe("a teacher", () => {
         yield* fit({ recipe: moved, teacher: { network, weights } })
       )
       const short = { network, weights, logits: logits.slice(1) }
-      assert.match(yield* refused({ recipe: told, teacher: short }), /the teacher's logits are \d+ numbers, and /)
+      assert.match(yield* refused({ recipe: told, teacher: short }), /the teacher's logits are \d+ numbers, but /)
     }).pipe(Effect.provide(layer()))
   )
 
@@ -270,7 +273,7 @@ describe("a teacher", () => {
       const teacher = { network, weights: new Map<string, Float32Array>() }
       const recipe = { ...own, distillation }
       assert.match(yield* refused({ recipe }), /there is no teacher; give one/)
-      assert.match(yield* refused({ teacher }), /does not say how to learn from one/)
+      assert.match(yield* refused({ teacher }), /does not say how to learn from it/)
       assert.match(
         yield* refused({ recipe: { ...recipe, progressive: [{ epochs: 1, size: 4 }] }, teacher }),
         /the teacher does not take smaller pictures/

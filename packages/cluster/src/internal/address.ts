@@ -25,8 +25,8 @@ const decoded = (what: string, text: string) =>
     try: () => decodeURIComponent(text),
     catch: () =>
       refused(
-        `the ${what} of its URL has a % that begins no code of two digits`,
-        what === "password" ? "Write %25 for a %, or give the password by PGPASSWORD" : "Write %25 for a %"
+        `the ${what} of its URL has a % that does not start a two-digit code`,
+        what === "password" ? "Write %25 for a %, or give the password in PGPASSWORD" : "Write %25 for a %"
       )
   })
 
@@ -71,8 +71,8 @@ export const read = Effect.fnUntraced(function* (given: Redacted.Redacted): Effe
   const text = Redacted.value(given)
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text))
     return yield* refused(
-      "its URL is none of PostgreSQL's",
-      "Give one such as postgresql://user@host:5432/uninet, with signs such as @ : / ? # % in a password written as %40 %3A %2F %3F %23 %25"
+      "its URL is not a PostgreSQL URL",
+      "Give one such as postgresql://user@host:5432/uninet, with characters such as @ : / ? # % in a password written as %40 %3A %2F %3F %23 %25"
     )
   const url = new URL(text)
   const parameters = url.searchParams

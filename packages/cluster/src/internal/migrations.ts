@@ -59,7 +59,7 @@ const migrations = {
     if (other !== undefined)
       return yield* new DatabaseRefused({
         database: "of an earlier version of uninet",
-        problem: `a ${other.role} of an earlier version (process ${other.pid} on ${other.host}) is still at work on it`,
+        problem: `a ${other.role} of an earlier version (process ${other.pid} on ${other.host}) is still using it`,
         remedy: "Stop it, then start this one again"
       })
     yield* sql`drop table uninet_progress`
@@ -135,7 +135,7 @@ export const migrate = (
     if (last > newest)
       return yield* new DatabaseRefused({
         database: name,
-        problem: "its tables are of a later version of uninet",
+        problem: "its tables were made by a later version of uninet",
         remedy: "Install that version, or use another database"
       })
     if (last === newest) return

@@ -31,17 +31,17 @@ const ofCertificate = (host: string, error: Error): Refusal | undefined => {
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
     return {
       problem: `its certificate is not for ${host}`,
-      remedy: "Give the host by the name that its certificate has, or the server a certificate for this one"
+      remedy: "Give the host name that is in its certificate, or give the server a certificate for this one"
     }
   if (unknownAuthority.includes(code))
     return {
-      problem: "its certificate is of an authority that is not known here",
+      problem: "its certificate is from an authority that is not known here",
       remedy: "Give the file with that authority's certificate as sslrootcert in the URL"
     }
   if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
     return {
       problem: code === "CERT_HAS_EXPIRED" ? "its certificate has expired" : "its certificate is not valid yet",
-      remedy: "Give the server a new one, or set this machine's clock"
+      remedy: "Give the server a new one, or correct this machine's clock"
     }
   if (/^CERT_|^ERR_SSL_|^ERR_OSSL_/.test(code))
     return {

@@ -44,7 +44,7 @@ export const layer = (environment: Environment): Layer.Layer<never> =>
     Layer.catchCause((cause) =>
       Layer.effectDiscard(
         Effect.logWarning(
-          `Nothing is sent to OpenTelemetry, because the environment's OTEL_ settings cannot be read (${detailOf(Cause.squash(cause))}): mend or unset them.`
+          `Nothing is sent to OpenTelemetry, because the environment's OTEL_ settings cannot be read (${detailOf(Cause.squash(cause))}): correct or unset them.`
         )
       )
     )

@@ -77,7 +77,7 @@ const faultOf = (path: string): string | undefined => {
   if (!statSync(path).isFile()) return "is not a file"
   const first = firstBytes(path)
   if (first === "") return existsSync(`${path}-wal`) ? undefined : "is empty"
-  if (first !== magic) return "is not a journal: it is no SQLite file"
+  if (first !== magic) return "is not a journal: it is not an SQLite file"
   return undefined
 }
 
@@ -207,7 +207,7 @@ export const open = (
     if (!readOnly) {
       yield* Effect.try({
         try: () => mkdirSync(dirname(path), { recursive: true }),
-        catch: (cause) => unreadable(`cannot have its folder made (${problemOf(cause)})`, permit)
+        catch: (cause) => unreadable(`cannot be created: its folder cannot be created (${problemOf(cause)})`, permit)
       })
       yield* locked(path)
     }
@@ -285,10 +285,10 @@ export const open = (
         tables: numberOf(opened.prepare("select count(*) as tables from sqlite_schema").get(), "tables")
       }))
       if (tables === 0) return yield* unreadable("is half-written: it holds no search yet")
-      if (application !== applicationId) return yield* unreadable("is an SQLite file, but not a journal of uninet")
+      if (application !== applicationId) return yield* unreadable("is an SQLite file, but not a uninet journal")
       if (written !== version)
         return yield* unreadable(
-          `has version ${written}, and this uninet reads version ${version}`,
+          `has version ${written}, but this uninet reads version ${version}`,
           "Use the uninet that wrote it, or start a new search in another folder"
         )
       const check = yield* reading(() => opened.prepare("pragma quick_check(1)").get())

@@ -29,7 +29,7 @@ const load = Effect.tryPromise({ try: (): Promise<unknown> => import(address), c
     const layer: unknown = typeof make === "function" ? make(JSON.parse(options)) : make
     return isLayer(layer)
       ? Effect.succeed(layer)
-      : Effect.fail(`the module ${address} has no default export that gives a layer of Evaluator`)
+      : Effect.fail(`the module ${address} has no default export that is, or returns, a layer of Evaluator`)
   })
 )
 
