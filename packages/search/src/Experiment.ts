@@ -361,7 +361,7 @@ export const withinOf =
     )
   }
 
-const inWords = (value: unknown) => (value === undefined ? "not set" : JSON.stringify(value))
+const inWords = (value: unknown) => (value === undefined ? "missing" : JSON.stringify(value))
 
 /** The first field in which two JSON values differ, and both. */
 const firstOf = (

@@ -368,7 +368,7 @@ describe("a journal that is gone on with", () => {
         assert.strictEqual(error._tag, "JournalMixed")
         assert.strictEqual(
           error.message,
-          `The trials of the journal ${path} were evaluated under different conditions: ${what} was ${ours[field]} and is now another. Restore what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then tells.`
+          `The trials of the journal ${path} were evaluated under different conditions: ${what} was ${ours[field]} and is now another. Restore what it was, start a new search, or allow a mixture with --allow-mixed, which the journal then records.`
         )
       }
       assert.deepStrictEqual((yield* Journal.read(path)).identity.surroundings, [ours])

@@ -281,12 +281,12 @@ describe("a teacher", () => {
       const larger = { ...network, model: Progressive.of(12)(network.model) ?? network.model }
       assert.match(
         yield* refused({ recipe, teacher: { ...teacher, network: larger } }),
-        /takes image \[1×12×12\], and the network image \[1×8×8\]/
+        /takes image \[1×12×12\], but the network takes image \[1×8×8\]/
       )
       assert.match(yield* refused({ recipe, teacher }), /stem/)
       const numbers = { ...network.task, mixed: null }
       const made = TrainingProgram.make(network.model, numbers, recipe)
-      assert.match(Result.isFailure(made) ? made.failure.message : "", /no distributions over classes/)
+      assert.match(Result.isFailure(made) ? made.failure.message : "", /not distributions over classes/)
     }).pipe(Effect.provide(layer()))
   )
 })
