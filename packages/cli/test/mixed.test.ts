@@ -29,7 +29,7 @@ describe("a search whose data were changed", () => {
           readFileSync(labels).map((byte, i) => (i < 8 ? byte : 1 - byte))
         )
         const said = new RegExp(
-          `the data's content was ${surroundings?.data} and is [0-9a-f]{16}\\. Bring back what it was`
+          `the data's content was ${surroundings?.data} and is now [0-9a-f]{16}\\. Restore what it was`
         )
         const on = ["search", "--resume", run, "--trials", "2", "--workers", "1"]
         const refused = yield* here(on)
@@ -38,7 +38,7 @@ describe("a search whose data were changed", () => {
         assert.include(refused.stderr, "--allow-mixed")
         const replayed = yield* here(["replay", run, "0"])
         assert.strictEqual(replayed.code, 1)
-        assert.match(replayed.stderr, /the data's content is [0-9a-f]{16} here, and the search's is /)
+        assert.match(replayed.stderr, /the data's content is [0-9a-f]{16} here, but the search's is /)
         assert.deepStrictEqual(yield* read, before)
         assert.isFalse(JSON.parse((yield* here(["status", run, "--json"])).stdout).isMixed)
 

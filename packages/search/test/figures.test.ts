@@ -227,7 +227,7 @@ describe("finals that are gone on with", () => {
       const error = yield* Effect.flip(finals(journal, 2, { drift: 0.5 }))
       assert.match(
         error.message,
-        /^The network of trial 7 is not the one that was tested: its accuracy on the test split is 1\.47\d*, and the journal has 0\.97\d*\. Go on with the data, /
+        /^The network of trial 7 is not the one that was tested: its accuracy on the test split is 1\.47\d*, but the journal has 0\.97\d*\. Continue with the data, /
       )
     })
   )
