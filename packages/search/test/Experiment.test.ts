@@ -47,7 +47,10 @@ describe("an experiment", () => {
       { ...base, arms: { a: { recipe: { epochs: 9 } } } },
       /arms\.a\.recipe\.epochs is wrong: epochs belong to the budget/
     ],
-    [{ ...base, arms: { a: { recipe: { examples: 9 } } } }, /arms\.a\.recipe\.examples is wrong: examples belong to the budget/],
+    [
+      { ...base, arms: { a: { recipe: { examples: 9 } } } },
+      /arms\.a\.recipe\.examples is wrong: examples belong to the budget/
+    ],
     [
       { ...base, examples: 31 },
       /arms\.joint is wrong: .*examples is wrong: an epoch of 31 examples is smaller than one batch of 32/
@@ -84,7 +87,10 @@ describe("an experiment", () => {
       assert.deepStrictEqual(of("taught", "search"), ["small", usual])
       assert.deepStrictEqual(of("taught", "retrain"), ["small", usual])
       const alone = yield* Effect.flip(read({ ...base, recipe: { distillation: {} } }))
-      assert.match(alone.message, /arms\.joint is wrong: the recipe of its trials has distillation, but there is no teacher/)
+      assert.match(
+        alone.message,
+        /arms\.joint is wrong: the recipe of its trials has distillation, but there is no teacher/
+      )
     })
   )
 
