@@ -195,7 +195,10 @@ export const vector =
 /** The tokens of a vector: its entries without the absent ones. */
 export const fromVector = (vector: ArrayLike<number>): Tokens => {
   const tokens: Array<number> = []
-  for (let i = 0; i < vector.length; i++) if (vector[i] !== absent) tokens.push(vector[i]!)
+  for (let i = 0; i < vector.length; i++) {
+    const token = vector[i] ?? absent
+    if (token !== absent) tokens.push(token)
+  }
   return tokens
 }
 
