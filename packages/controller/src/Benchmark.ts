@@ -244,7 +244,9 @@ export const print = (played: Played): string => {
   )
   const optimum = Number.isNaN(played.optimum) ? "unknown" : played.optimum.toFixed(digits)
   const note = played.rows.some(({ believed }) => believed !== undefined)
-    ? ["In brackets: of what the strategy's model believes best, in place of what measured best."]
+    ? [
+        "In brackets: the result of the network that the strategy's model believes is best, instead of the one that measured best."
+      ]
     : []
   return [`${played.table}: optimum ${optimum}, ${played.seeds} seeds`, ...body, ...note].join("\n")
 }

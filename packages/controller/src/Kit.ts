@@ -469,7 +469,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
       const given = objectives?.length ?? 1
       if (given === 0) return invalid("the list of objectives is empty")
       expected ??= given
-      if (given !== expected) return invalid(`it has ${given} objectives where the trials before have ${expected}`)
+      if (given !== expected) return invalid(`it has ${given} objectives, but earlier trials have ${expected}`)
     }
     return undefined
   }
@@ -531,8 +531,8 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
     inTurn(
       Effect.gen(function* () {
         const invalid = (problem: string) => new InvalidSnapshot({ strategy: name, problem })
-        if (given.strategy !== name) return yield* invalid(`it is of the strategy ${given.strategy}`)
-        if (given.space !== fingerprint()) return yield* invalid("it is of another space")
+        if (given.strategy !== name) return yield* invalid(`it comes from the strategy ${given.strategy}`)
+        if (given.space !== fingerprint()) return yield* invalid("it comes from another space")
         const state = yield* Schema.decodeUnknownEffect(State)(given.state).pipe(
           Effect.mapError((error) => invalid(error.message))
         )
@@ -545,7 +545,7 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
         }
         const trials = new Set(state.told.map(([trial]) => trial))
         if (trials.size !== state.told.length || state.told.some(([trial]) => nextAsked[trial] === undefined)) {
-          return yield* invalid("it has results of trials it never asked for")
+          return yield* invalid("it has results for trials that were never asked for")
         }
         const before = { prng, asked, told, open, width, seen, left, lessons, history: [...history] }
         taught(state.lessons ?? [])
@@ -620,8 +620,8 @@ export const makeEffect = Effect.fnUntraced(function* <A, E, R>(
             new InvalidOption({
               strategy: name,
               option: "lessons",
-              given: `a result of ${wrong.vector.length} choices`,
-              expected: `one of ${points.sites.length}, a token or Site.absent for each`
+              given: `a result with ${wrong.vector.length} choices`,
+              expected: `results with ${points.sites.length} choices, each a token or Site.absent`
             })
           )
         taught(given.filter(({ results }) => results.length > 0))

@@ -24,8 +24,8 @@ export class Exhausted extends Schema.TaggedError<Exhausted>()("Exhausted", {
   proven: Schema.Boolean
 }) {
   override get message() {
-    const sure = this.proven ? "" : " as far as random draws can tell"
-    return `${this.strategy}: all networks of the space were proposed${sure}, ${this.proposed} in number. Take the best of them, or search a larger space.`
+    const sure = this.proven ? "" : ", as far as random draws can tell"
+    return `${this.strategy}: every network of the space has been proposed${sure}: ${this.proposed} in total. Take the best of them, or search a larger space.`
   }
 }
 
@@ -36,7 +36,7 @@ export class InvalidReward extends Schema.TaggedError<InvalidReward>()("InvalidR
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.strategy}: the result of trial ${this.trial} was refused: ${this.problem}. Tell a trial without a proper result as failed (Told.failed).`
+    return `${this.strategy}: the result of trial ${this.trial} was refused: ${this.problem}. If the trial has no valid result, tell it as failed (Told.failed).`
   }
 }
 
@@ -48,7 +48,7 @@ export class UnknownTrial extends Schema.TaggedError<UnknownTrial>()("UnknownTri
   asked: Schema.Int
 }) {
   override get message() {
-    return `${this.strategy}: there is no trial ${this.trial}; ${this.asked} were asked for. Tell results under the \`trial\` of their proposal.`
+    return `${this.strategy}: there is no trial ${this.trial} (${this.asked} asked for so far). Tell each result under the \`trial\` of its proposal.`
   }
 }
 
@@ -58,7 +58,7 @@ export class AlreadyTold extends Schema.TaggedError<AlreadyTold>()("AlreadyTold"
   trial: Schema.Int
 }) {
   override get message() {
-    return `${this.strategy}: trial ${this.trial} was told before. Tell every trial once.`
+    return `${this.strategy}: trial ${this.trial} already has a result. Tell each trial only once.`
   }
 }
 
@@ -68,7 +68,7 @@ export class InvalidSnapshot extends Schema.TaggedError<InvalidSnapshot>()("Inva
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.strategy}: the snapshot does not fit: ${this.problem}. Restore what the same strategy's \`snapshot\` gave on the same space, or replay the results.`
+    return `${this.strategy}: the snapshot cannot be restored: ${this.problem}. Restore a \`snapshot\` of the same strategy on the same space, or replay the results.`
   }
 }
 
@@ -91,7 +91,7 @@ export class NotEnumerable extends Schema.TaggedError<NotEnumerable>()("NotEnume
   most: Schema.Int
 }) {
   override get message() {
-    return `${this.strategy}: the space has ${this.distinct} networks, more than the ${this.most} that can be gone through. Use a random search${/^\d+$/.test(this.distinct) ? ", or raise the most of Grid.layer" : ""}.`
+    return `${this.strategy}: the space has ${this.distinct} networks, more than the limit of ${this.most} for grid search. Use random search${/^\d+$/.test(this.distinct) ? ", or raise the `most` option of Grid.layer" : ""}.`
   }
 }
 

@@ -57,7 +57,7 @@ export class InvalidTable extends Schema.TaggedError<InvalidTable>()("InvalidTab
   problem: Schema.String
 }) {
   override get message() {
-    return `${this.table} is not a benchmark table: ${this.problem}. Copy it again, or see the form in docs/benchmark-tables.md.`
+    return `${this.table} is not a benchmark table: ${this.problem}. Copy the file again, or compare it with the format in docs/benchmark-tables.md.`
   }
 }
 
@@ -138,20 +138,22 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
   const { choices, columns, name, rows } = decoded.success
   const column = (wanted: string) => columns.indexOf(wanted)
   if (column("choice") !== 0)
-    return invalid(`its first column is ${columns[0]?.slice(0, 40) ?? "missing"} where "choice" must stand`)
+    return invalid(`its first column is ${columns[0]?.slice(0, 40) ?? "missing"}, but must be "choice"`)
   for (const wanted of ["search", "report"]) {
     if (column(wanted) < 0) return invalid(`it has no column "${wanted}"`)
   }
   const unordered = choices.find(({ options, ordered }) => ordered === true && !isRising(options))
   if (unordered !== undefined)
-    return invalid(`the options of its choice ${unordered.name.slice(0, 40)} are ordered and no numbers that rise`)
+    return invalid(
+      `the options of its choice ${unordered.name.slice(0, 40)} are marked as ordered, but are not increasing numbers`
+    )
   const made = Space.make(Choice.tuple(choices.map(choiceOf)))
   if (Result.isFailure(made)) return invalid(made.failure.message.replace(/\s+/g, " "))
   const counts = choices.map(({ options }) => options.length)
   const size = counts.reduce((product, count) => product * count, 1)
   const isSample = decoded.success.missing === "nearest"
-  if (isSample && rows.length === 0) return invalid("it has no row")
-  if (!isSample && !(size <= 2 ** 26)) return invalid(`it has ${size} networks, more than can be held`)
+  if (isSample && rows.length === 0) return invalid("it has no rows")
+  if (!isSample && !(size <= 2 ** 26)) return invalid(`it has ${size} networks, more than the limit of ${2 ** 26}`)
   const search = new Float64Array(isSample ? 0 : size).fill(NaN)
   const report = new Float64Array(isSample ? 0 : size)
   const known = new Set<string>()
@@ -159,19 +161,19 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
     counts.reduce((row, count, i) => row * count + (tokens[i] ?? Number.NaN), 0)
   for (const [number, [tokens, ...numbers]] of rows.entries()) {
     if (tokens.length !== counts.length) {
-      return invalid(`row ${number} has ${tokens.length} choices where there are ${counts.length}`)
+      return invalid(`row ${number} has ${tokens.length} choices, but the table has ${counts.length}`)
     }
     const wrong = tokens.findIndex((token, i) => token < 0 || token >= (counts[i] ?? 0))
     if (wrong >= 0) {
       return invalid(`row ${number} has option ${tokens[wrong]} in choice ${wrong}, which has ${counts[wrong]} options`)
     }
     if (numbers.length !== columns.length - 1) {
-      return invalid(`row ${number} has ${numbers.length + 1} columns where there are ${columns.length}`)
+      return invalid(`row ${number} has ${numbers.length + 1} columns, but the table has ${columns.length}`)
     }
     const key = isSample ? tokens.join() : ""
     const row = isSample ? -1 : rowOf(tokens)
     if (isSample ? known.has(key) : !Number.isNaN(search[row]))
-      return invalid(`row ${number} gives the network [${tokens.join(", ")}] again`)
+      return invalid(`row ${number} repeats the network [${tokens.join(", ")}]`)
     if (isSample) {
       known.add(key)
       continue
@@ -203,7 +205,7 @@ export const fromJson = (json: unknown, label = "the table"): Result.Result<Tabl
       tokens.unshift(missing % count)
       missing = Math.floor(missing / count)
     }
-    return invalid(`it has ${rows.length} rows of ${size}; the network [${tokens.join(", ")}] is missing`)
+    return invalid(`it has only ${rows.length} of ${size} rows; the network [${tokens.join(", ")}] is missing`)
   }
   return Result.succeed({
     name,

@@ -260,7 +260,7 @@ describe.each(every)("%s", (_, make) => {
       const strategy = yield* seeded(make, meaning(2))
       yield* strategy.restore(yield* (yield* seeded(make, meaning(2))).snapshot)
       const error = yield* failure(strategy.restore(yield* (yield* seeded(make, meaning(3))).snapshot))
-      assert.include(error.message, "it is of another space")
+      assert.include(error.message, "it comes from another space")
     }).pipe(provided)
   )
 

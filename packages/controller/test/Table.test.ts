@@ -77,7 +77,10 @@ describe("a table", () => {
         [[1], 2, 2]
       ]
     }
-    assert.match(problem(given), /the options of its choice kernel are ordered and no numbers that rise/)
+    assert.match(
+      problem(given),
+      /the options of its choice kernel are marked as ordered, but are not increasing numbers/
+    )
   })
 
   it("of a sample answers for others by the nearest rows, and says how good that is", () => {
@@ -103,8 +106,8 @@ describe("a table", () => {
     assert.closeTo(found.search([0, 1]), mean, 1e-12)
     const [first] = Table.leftOut(sample)
     assert.closeTo(first ?? 0, (50 + 90 / 1.5) / (1 + 1 / 1.5), 1e-12)
-    assert.include(problem({ ...sample, rows: [] }), "it has no row")
-    assert.include(problem({ ...sample, rows: [sample.rows[0], sample.rows[0]] }), "gives the network [0, 0] again")
+    assert.include(problem({ ...sample, rows: [] }), "it has no rows")
+    assert.include(problem({ ...sample, rows: [sample.rows[0], sample.rows[0]] }), "repeats the network [0, 0]")
     // A sample may be any small part of its space.
     const wide = { ...sample.choices[0], options: Array.from({ length: 1000 }, (_, i) => i) }
     const huge = { ...sample, choices: [wide, wide, wide, wide], rows: [[[1, 2, 3, 4], 1, 1]] }
@@ -112,17 +115,29 @@ describe("a table", () => {
   })
 
   it("that is none is refused with what is wrong", () => {
-    assert.include(problem({ ...json, rows: rows.slice(0, 5) }), "5 rows of 6; the network [2, 1] is missing")
-    assert.include(problem({ ...json, rows: [...rows.slice(0, 5), rows[0]] }), "row 5 gives the network [0, 0] again")
-    assert.include(problem({ ...json, rows: [[[0], 1, 1], ...rows.slice(1)] }), "row 0 has 1 choices where there are 2")
+    assert.include(
+      problem({ ...json, rows: rows.slice(0, 5) }),
+      "it has only 5 of 6 rows; the network [2, 1] is missing"
+    )
+    assert.include(problem({ ...json, rows: [...rows.slice(0, 5), rows[0]] }), "row 5 repeats the network [0, 0]")
+    assert.include(
+      problem({ ...json, rows: [[[0], 1, 1], ...rows.slice(1)] }),
+      "row 0 has 1 choices, but the table has 2"
+    )
     assert.include(problem({ ...json, rows: [[[0, 7], 1, 1], ...rows.slice(1)] }), "row 0 has option 7 in choice 1")
-    assert.include(problem({ ...json, rows: [[[0, 0], 1], ...rows.slice(1)] }), "row 0 has 2 columns where there are 3")
+    assert.include(
+      problem({ ...json, rows: [[[0, 0], 1], ...rows.slice(1)] }),
+      "row 0 has 2 columns, but the table has 3"
+    )
     assert.include(
       problem({ ...json, rows: [[[0, 0], NaN, 1], ...rows.slice(1)] }),
       "mine.json is not a benchmark table"
     )
     assert.include(problem({ ...json, columns: ["choice", "search", "macs"] }), 'no column "report"')
-    assert.include(problem({ ...json, columns: ["search", "choice", "report"] }), "first column is search")
+    assert.include(
+      problem({ ...json, columns: ["search", "choice", "report"] }),
+      'its first column is search, but must be "choice"'
+    )
     assert.include(problem({ ...json, choices: [{ name: "a", options: [] }] }), "mine.json is not a benchmark table")
     assert.include(problem({ ...json, choices: [{ name: "a", options: ["x", "x"] }] }), "there twice")
     assert.include(problem(3), "mine.json is not a benchmark table")

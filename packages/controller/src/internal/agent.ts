@@ -230,7 +230,7 @@ export const make = Effect.fnUntraced(function* <A>(
             const placed = Space.toVector(tokens)(points.space)
             const problem = Result.isFailure(placed) ? placed.failure.message : undefined
             if (Result.isFailure(placed) || Result.isFailure(Space.canonical(tokens)(points.space))) {
-              const expected = `a whole token sequence of the space${problem === undefined ? "" : ` (${problem})`}`
+              const expected = `a complete token sequence of the space${problem === undefined ? "" : ` (${problem})`}`
               return yield* new InvalidOption({
                 strategy: name,
                 option: "tokens",

@@ -22,7 +22,7 @@ export const positive: Rule = { test: (n) => Number.isFinite(n) && n > 0, expect
 /** A number of 0 or more. */
 export const nonNegative: Rule = { test: (n) => Number.isFinite(n) && n >= 0, expected: "a number of 0 or more" }
 /** A number above 0 and below 1. */
-export const share: Rule = { test: (n) => n > 0 && n < 1, expected: "a number between 0 and 1" }
+export const share: Rule = { test: (n) => n > 0 && n < 1, expected: "a number above 0 and below 1" }
 /** A number from 0 to 1, both included. */
 export const chance: Rule = { test: (n) => n >= 0 && n <= 1, expected: "a number from 0 to 1" }
 

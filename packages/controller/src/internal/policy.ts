@@ -262,7 +262,7 @@ export const make = Effect.fnUntraced(function* <A>(
         const values = new Map<string, Data>()
         for (const [variable, text] of Object.entries(state.variables)) {
           const bytes = yield* Effect.mapError(Effect.fromResult(Base64.decode(text)), (e) => invalid(e.message))
-          if (bytes.length % 4 !== 0) return yield* invalid(`the variable ${variable} is cut off`)
+          if (bytes.length % 4 !== 0) return yield* invalid(`the variable ${variable} is truncated`)
           values.set(variable, new Float32Array(bytes.slice().buffer))
         }
         yield* Effect.mapError(executable.write(values), (e) => invalid(e.message))
