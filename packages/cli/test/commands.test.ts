@@ -103,7 +103,7 @@ describe("a network of which a file tells", () => {
         [1, 1, 1]
       )
       assert.match(told[0]?.stderr ?? "", /holds no network: network\.point: missing key\. Give JSON/)
-      assert.match(told[1]?.stderr ?? "", /at classes it has "ten" where the space has number/)
+      assert.match(told[1]?.stderr ?? "", /at classes, found "ten" but expected number/)
       assert.match(told[2]?.stderr ?? "", /holds no network: network\.facts: expected object\./)
     })
   )

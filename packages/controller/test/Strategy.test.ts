@@ -136,7 +136,7 @@ describe.each(every)("%s", (_, make) => {
         for (;;) yield* tellAll(strategy, yield* strategy.ask(4))
       })
       const error = yield* failure(asking)
-      assert.match(error.message, /^The cost depth is no number for \[1/)
+      assert.match(error.message, /^The cost depth is not a number for \[1/)
     }).pipe(provided)
   )
 

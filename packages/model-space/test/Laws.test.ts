@@ -142,7 +142,7 @@ describe("the laws that need no engine name what breaks them", () => {
   it("json: a mapping whose way back leads elsewhere", () => {
     const [law, at, reason] = named(mapped(Schema.Finite, () => ({ width: 4, learningRate: 1e-2 })))
     assert.deepStrictEqual([law, at], ["json", "network"])
-    assert.include(reason, "Not in this search space: at width it has 8 where the space has 4")
+    assert.include(reason, "Not in this search space: at width, found 8 but expected 4")
   })
 
   it("shape: outputs that the task does not take, in training only", () => {

@@ -336,7 +336,7 @@ describe("a point outside the program", () => {
     assert.strictEqual(error._tag, "NotInSpace")
     assert.strictEqual(
       error.message,
-      "Not in this search space: at width it has 5 where the space has 4 | 8. Use the space the value was made with, or change the value there."
+      "Not in this search space: at width, found 5 but expected 4 | 8. Use the space that the value was made with, or change the value there."
     )
   })
 

@@ -77,12 +77,12 @@ export class Infeasible extends Schema.TaggedError<Infeasible>()("Infeasible", {
       (q) => Constraint.excess(q.value)({ min: q.min ?? -Infinity, max: q.max ?? Infinity }) > 0
     )
     const said = this.proven
-      ? `No point of the search space has ${wanted}`
+      ? `No point in the search space has ${wanted}`
       : `None of ${this.drawn} points drawn from the search space has ${wanted}`
     const remedy = missed
       ? `The closest has ${has}: loosen the bounds to include it, or change the space`
-      : `There is at least one, with ${has}: raise \`attempts\`, or give the cost a chain so that rare points are found`
-    return `${said}. ${remedy}. It is ${stableStringify(this.closest)}`
+      : `At least one exists, with ${has}: raise \`attempts\`, or give the cost a chain so that rare points are found`
+    return `${said}. ${remedy}. That point is ${stableStringify(this.closest)}`
   }
 }
 
@@ -96,7 +96,7 @@ export class CostFailed extends Schema.TaggedError<CostFailed>()("CostFailed", {
   problem: Schema.String
 }) {
   override get message() {
-    return `The cost ${this.cost} ${this.problem} for ${stableStringify(this.point)}. Let it give a number for every point of the space, or leave such points out.`
+    return `The cost ${this.cost} ${this.problem} for ${stableStringify(this.point)}. Make it return a number for every point of the space, or leave such points out.`
   }
 }
 
@@ -114,8 +114,8 @@ export class ChainMismatch extends Schema.TaggedError<ChainMismatch>()("ChainMis
   problem: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
-    const said = this.problem === undefined ? `says ${this.chain}` : `fails (${this.problem})`
-    return `The chain of the cost ${this.cost} does not fit this space: it ${said} where the cost is ${this.of}, for ${stableStringify(this.point)}. Use the cost with the space it was made for, or without its chain.`
+    const said = this.problem === undefined ? `gives ${this.chain}` : `fails (${this.problem})`
+    return `The chain of the cost ${this.cost} does not fit this space: it ${said} but the cost is ${this.of}, for ${stableStringify(this.point)}. Use the cost with the space that it was made for, or without its chain.`
   }
 }
 
@@ -304,7 +304,7 @@ const failureAt = <A>(
   const value = space.root.decode(point)
   for (const constraint of constraints) {
     if (!Number.isNaN(Constraint.amount(value)(constraint))) continue
-    let problem = "is no number"
+    let problem = "is not a number"
     try {
       constraint.of(value)
     } catch (cause) {

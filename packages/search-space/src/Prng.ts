@@ -33,7 +33,7 @@ export type State = typeof State.Type
 /** Not a valid state of this generator: it is from another algorithm or version, or damaged. */
 export class PrngStateError extends Schema.TaggedError<PrngStateError>()("PrngStateError", { problem: Schema.String }) {
   override get message() {
-    return `This is not the state of an xoshiro128** generator: ${this.problem}. Pass what \`prng.state\` gave, unchanged.`
+    return `This is not the state of an xoshiro128** generator: ${this.problem}. Pass the value of \`prng.state\`, unchanged.`
   }
 }
 

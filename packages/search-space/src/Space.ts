@@ -77,7 +77,7 @@ export type Tokens = ReadonlyArray<number>
  *
  * const made = Space.make(Choice.struct({ operator: Choice.categorical(["conv", "conv"]) }))
  * console.log(Result.isFailure(made) && made.failure.message)
- * // Invalid search space: operator: the option "conv" is there twice. Give every option once
+ * // Invalid search space: operator: the option "conv" is listed twice. List every option once
  * ```
  */
 export const make = <A>(
@@ -256,7 +256,7 @@ const walk = (
     position++
   }
   if (position < tokens.length) {
-    const problem = `the sequence has ${tokens.length} tokens where ${position} make it complete`
+    const problem = `the sequence has ${tokens.length} tokens, but it is complete after ${position}`
     return Result.fail(new InvalidTokens({ position, path: [], problem }))
   }
   return Result.succeed({ vector: out, site: undefined })

@@ -27,7 +27,7 @@ export class InvalidTokens extends Schema.TaggedError<InvalidTokens>()("InvalidT
   problem: Schema.String
 }) {
   override get message() {
-    return `Token ${this.position} (${showPath(this.path)}): ${this.problem}. Take the tokens from Space.encode or Space.next of this space.`
+    return `Token ${this.position} (${showPath(this.path)}): ${this.problem}. Use tokens from Space.encode or Space.next of this space.`
   }
 }
 
@@ -40,8 +40,8 @@ export class NotInSpace extends Schema.TaggedError<NotInSpace>()("NotInSpace", {
 }) {
   override get message() {
     return (
-      `Not in this search space: at ${showPath(this.path)} it has ${clip(showValue(this.value))} where the space has ${this.expected}. ` +
-      "Use the space the value was made with, or change the value there."
+      `Not in this search space: at ${showPath(this.path)}, found ${clip(showValue(this.value))} but expected ${this.expected}. ` +
+      "Use the space that the value was made with, or change the value there."
     )
   }
 }
@@ -52,7 +52,7 @@ export class InvalidIndex extends Schema.TaggedError<InvalidIndex>()("InvalidInd
   count: Schema.String
 }) {
   override get message() {
-    return `Index ${this.index} is outside this space's ${this.count} points. Use an index from 0 to one less than that.`
+    return `Index ${this.index} is outside this space, which has ${this.count} points. Use an integer of at least 0 and below ${this.count}.`
   }
 }
 
@@ -62,7 +62,7 @@ export class InfiniteSpace extends Schema.TaggedError<InfiniteSpace>()("Infinite
   path: Path
 }) {
   override get message() {
-    return `This space has infinitely many points, which have no numbers and cannot be gone through: ${showPath(this.path)} is continuous. Sample it, or declare some values there (Choice.ordered).`
+    return `This space has infinitely many points, so they cannot be numbered or enumerated: ${showPath(this.path)} is continuous. Sample the space, or list some values there instead (Choice.ordered).`
   }
 }
 

@@ -216,7 +216,7 @@ describe("constraints without structure", () => {
     const missed = Constrained.sampleWithin(Prng.fromSeed(0))(rare)
     assert.include(
       Result.isFailure(missed) ? missed.failure.message : "",
-      "There is at least one, with sum 108: raise `attempts`"
+      "At least one exists, with sum 108: raise `attempts`"
     )
   })
 
@@ -334,7 +334,7 @@ describe("a row of blocks under a window of MACs", () => {
     const closest = get(Space.decodeJson(failure?.closest)(space))
     assert.include(
       failure?.message,
-      `No point of the search space has macs at most 1000. The closest has macs ${macs(closest)}`
+      `No point in the search space has macs at most 1000. The closest has macs ${macs(closest)}`
     )
     // nothing lighter is one change away
     for (const neighbour of get(Space.neighbours(closest)(space))) assert.isAtLeast(macs(neighbour), macs(closest))

@@ -13,17 +13,19 @@ const ab = Choice.categorical(["a", "b"])
 
 describe("a declaration that is no space is refused", () => {
   it("an empty choice", () => {
-    assert.deepStrictEqual(problems(Choice.struct({ op: Choice.categorical([]) })), ["op: the choice has no option"])
-    assert.deepStrictEqual(problems(Choice.variants("op", {})), ["op: the choice has no option"])
+    assert.deepStrictEqual(problems(Choice.struct({ op: Choice.categorical([]) })), ["op: the choice has no options"])
+    assert.deepStrictEqual(problems(Choice.variants("op", {})), ["op: the choice has no options"])
   })
 
   it("an option given twice", () => {
-    assert.deepStrictEqual(problems(Choice.tuple([ab, Choice.ordered([1, 2, 1])])), ["1: the option 1 is there twice"])
+    assert.deepStrictEqual(problems(Choice.tuple([ab, Choice.ordered([1, 2, 1])])), ["1: the option 1 is listed twice"])
   })
 
   it("a seed that is none of the options, or outside the range", () => {
     const wide: ReadonlyArray<string> = ["a", "b"]
-    assert.deepStrictEqual(problems(Choice.categorical(wide, { seed: "c" })), [': the seed "c" is none of its options'])
+    assert.deepStrictEqual(problems(Choice.categorical(wide, { seed: "c" })), [
+      ': the seed "c" is not one of its options'
+    ])
     assert.deepStrictEqual(problems(Choice.integer({ min: 1, max: 3, seed: 4 })), [": the seed 4 is outside the range"])
     assert.deepStrictEqual(problems(Choice.repeat(ab, { min: 1, max: 3, seed: 0 })), [
       "length: the seed 0 is outside the range"
@@ -32,11 +34,11 @@ describe("a declaration that is no space is refused", () => {
 
   it("a range that is empty, not of integers, or too long; a number without a JSON form", () => {
     assert.include(problems(Choice.integer({ min: 3, max: 1 }))[0], "is empty")
-    assert.include(problems(Choice.integer({ min: 0, max: 1.5 }))[0], "not of integers")
-    assert.include(problems(Choice.integer({ min: 0, max: 1, step: 0 }))[0], "not of integers")
+    assert.include(problems(Choice.integer({ min: 0, max: 1.5 }))[0], "not a range of integers")
+    assert.include(problems(Choice.integer({ min: 0, max: 1, step: 0 }))[0], "not a range of integers")
     assert.include(problems(Choice.integer({ min: 0, max: 2 ** 40 }))[0], "1099511627777 numbers")
     assert.include(problems(Choice.ordered([1, Infinity]))[0], "has no JSON form")
-    assert.include(problems(Choice.integer({ min: 0, max: Number.NaN }))[0], "not of integers")
+    assert.include(problems(Choice.integer({ min: 0, max: Number.NaN }))[0], "not a range of integers")
     assert.include(problems(Choice.constant(Number.NaN))[0], "has no JSON form")
     assert.include(problems(Choice.repeat(ab, -1))[0], "repeated -1 to -1 times")
   })
@@ -54,9 +56,9 @@ describe("a declaration that is no space is refused", () => {
   })
 
   it("a condition on what does not exist: no such field, no such option, no option at all, not a single choice", () => {
-    assert.include(problems(Choice.struct({ a: Choice.when({ op: ["x"] }, ab) }))[0], '"op", which is no field here')
+    assert.include(problems(Choice.struct({ a: Choice.when({ op: ["x"] }, ab) }))[0], '"op", which is not a field here')
     assert.include(problems(Choice.struct({ op: ab, a: Choice.when({ op: ["x"] }, ab) }))[0], '"op" to be "x"')
-    assert.include(problems(Choice.struct({ op: ab, a: Choice.when({ op: [] }, ab) }))[0], "lists no value")
+    assert.include(problems(Choice.struct({ op: ab, a: Choice.when({ op: [] }, ab) }))[0], "lists no values")
     assert.include(
       problems(Choice.struct({ op: Choice.tuple([ab]), a: Choice.when({ op: ["a"] }, ab) }))[0],
       "not a single choice"
@@ -93,7 +95,7 @@ describe("a declaration that is no space is refused", () => {
     assert.strictEqual(made.failure._tag, "InvalidSpace")
     assert.strictEqual(
       made.failure.message,
-      "Invalid search space:\n- a: the choice has no option. Give it at least one\n- b: the range 2 … 1 is empty. Let max be min or more"
+      "Invalid search space:\n- a: the choice has no options. Give it at least one\n- b: the range 2 … 1 is empty. Use a max at or above min"
     )
   })
 })
@@ -122,8 +124,8 @@ describe("a value that is not of the space is refused with the path to its fault
   }
 
   it("an option that is none, a number off the steps, a missing and a superfluous field", () => {
-    assert.include(fault({ cells: [{ op: "norm" }] })?.message, `at cells[0].op it has "norm"`)
-    assert.include(fault({ cells: [{ op: "conv", kernel: 4 }] })?.message, "at cells[0].kernel it has 4")
+    assert.include(fault({ cells: [{ op: "norm" }] })?.message, `at cells[0].op, found "norm"`)
+    assert.include(fault({ cells: [{ op: "conv", kernel: 4 }] })?.message, "at cells[0].kernel, found 4")
     assert.deepStrictEqual(fault({ cells: [{ op: "conv" }] })?.path, ["cells", 0, "kernel"])
     assert.deepStrictEqual(
       fault({
@@ -134,9 +136,9 @@ describe("a value that is not of the space is refused with the path to its fault
       })?.path,
       ["cells", 1, "kernel"]
     )
-    assert.include(fault({ cells: [{ op: "pool", kernel: 3 }] })?.message, 'exists only where op is "conv"')
+    assert.include(fault({ cells: [{ op: "pool", kernel: 3 }] })?.message, 'exists only if op is "conv"')
     assert.include(fault({ cells: [] })?.message, "at cells")
-    assert.include(fault("cells")?.message, `it has "cells" where the space has object`)
+    assert.include(fault("cells")?.message, `found "cells" but expected object`)
   })
 
   it("by its Schema too, with the same path", () => {
@@ -154,6 +156,6 @@ describe("a value that is not of the space is refused with the path to its fault
   it("tokens in excess, missing or out of range, with the choice's path", () => {
     assert.include(message([0, 0, 4]), "Token 2 (cells[0].kernel): 4 is not one of its 4 options")
     assert.include(message([0, 0]), "Token 2 (cells[0].kernel): the sequence ends before this choice")
-    assert.include(message([0, 1, 0]), "the sequence has 3 tokens where 2 make it complete")
+    assert.include(message([0, 1, 0]), "the sequence has 3 tokens, but it is complete after 2")
   })
 })

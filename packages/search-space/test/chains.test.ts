@@ -74,7 +74,7 @@ describe("a chain made for another layout", () => {
       assert.notStrictEqual(mismatch?.chain, mismatch?.of)
       assert.match(
         mismatch?.message ?? "",
-        /^The chain of the cost weights does not fit this space: it says \d+ where the cost is \d+, for \[/
+        /^The chain of the cost weights does not fit this space: it gives \d+ but the cost is \d+, for \[/
       )
     }
   })
@@ -181,7 +181,7 @@ describe("a cost that cannot be told", () => {
       if (Result.isSuccess(result)) continue
       assert.match(
         result.failure.message,
-        /^The cost depth (throws "no such layer"|is no number) for \[[78].*\]\. Let it give a number for every point/
+        /^The cost depth (throws "no such layer"|is not a number) for \[[78].*\]\. Make it return a number for every point/
       )
     }
   })

@@ -261,17 +261,17 @@ describe("a space with real numbers", () => {
 describe("a declaration of a real number is refused", () => {
   it("where the range is empty, reversed, of one number, not finite, too narrow or too wide", () => {
     assert.deepStrictEqual(problems(Choice.uniform({ min: 2, max: 1 })), [": the range 2 … 1 is empty"])
-    assert.deepStrictEqual(problems(Choice.uniform({ min: 1, max: 1 })), [": the range 1 … 1 is of one number"])
+    assert.deepStrictEqual(problems(Choice.uniform({ min: 1, max: 1 })), [": the range 1 … 1 holds only one number"])
     for (const [min, max] of [
       [0, Infinity],
       [-Infinity, 0],
       [Number.NaN, 1]
     ] as const) {
-      assert.include(problems(Choice.uniform({ min, max }))[0], "not of finite numbers")
+      assert.include(problems(Choice.uniform({ min, max }))[0], "not a finite number")
     }
-    assert.include(problems(Choice.uniform({ min: 1e9, max: 1e9 + 1e-6 }))[0], "so narrow")
-    assert.include(problems(Choice.logUniform({ min: 1, max: 1 + 1e-13 }))[0], "so narrow")
-    assert.include(problems(Choice.uniform({ min: -1.7e308, max: 1.7e308 }))[0], "wider than a double")
+    assert.include(problems(Choice.uniform({ min: 1e9, max: 1e9 + 1e-6 }))[0], "too narrow")
+    assert.include(problems(Choice.logUniform({ min: 1, max: 1 + 1e-13 }))[0], "too narrow")
+    assert.include(problems(Choice.uniform({ min: -1.7e308, max: 1.7e308 }))[0], "wider than the largest double")
   })
 
   it("where a logarithmic range begins at 0 or below", () => {
@@ -281,7 +281,7 @@ describe("a declaration of a real number is refused", () => {
         `rate: the range ${min} … 1`
       )
     }
-    assert.include(problems(Choice.logUniform({ min: 5e-324, max: 1 }))[0], "least normal double")
+    assert.include(problems(Choice.logUniform({ min: 5e-324, max: 1 }))[0], "smallest normal double")
   })
 
   it("where the seed is outside", () => {
@@ -299,7 +299,7 @@ describe("a declaration of a real number is refused", () => {
     )
     const quotient = Choice.tuple([rate]).pipe(Choice.quotient({ schema: Schema.Int, to: () => 1 }))
     assert.deepStrictEqual(problems(Choice.struct({ quotient })), [
-      "quotient: a quotient of infinitely many choices cannot be tabulated"
+      "quotient: a quotient with a continuous choice cannot be tabulated"
     ])
   })
 })

@@ -92,7 +92,7 @@ describe("UniNet's space under a window of MACs", () => {
     const closest = get(Space.decodeJson(failure.closest)(space))
     assert.include(
       failure.message,
-      `No point of the search space has macs at most 1000. The closest has macs ${macs(closest)}`
+      `No point in the search space has macs at most 1000. The closest has macs ${macs(closest)}`
     )
     // nothing lighter is one change away
     for (const neighbour of get(Space.neighbours(closest)(space))) assert.isAtLeast(macs(neighbour), macs(closest))

@@ -215,9 +215,9 @@ describe("UniNet's space", () => {
       message({ seed: { repeats: [1, 2], channels: [8], strides: [1, 2] } }),
       "2 repeats, 1 channels and 2 strides"
     )
-    assert.include(message({ operators: [] }), "stages[1].operator: the choice has no option")
-    assert.include(message({ operators: ["SA", "SA"] }), 'the option "SA" is there twice')
-    assert.include(message({ widths: [0.5, 2] }), "the seed 1 is none of its options")
+    assert.include(message({ operators: [] }), "stages[1].operator: the choice has no options")
+    assert.include(message({ operators: ["SA", "SA"] }), 'the option "SA" is listed twice')
+    assert.include(message({ widths: [0.5, 2] }), "the seed 1 is not one of its options")
     assert.include(message({ depths: [0.5, 0] }), "a depth offset is 0.5")
   })
 

@@ -220,7 +220,7 @@ describe("settings with which no network could be built are refused at once", ()
     const Odd: Operator.Operator = { ...OperatorSet.standard.Conv, choices: { kernel: Choice.ordered<number>([]) } }
     assert.match(
       message({ image: 28, kit: Kit.make({ stage0: { name: "Odd", operator: Odd } }) }),
-      /kernel: the choice has no option/
+      /kernel: the choice has no options/
     )
   })
 })

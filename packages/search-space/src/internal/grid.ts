@@ -31,25 +31,25 @@ export const make = (
 ): Result.Result<Grid, { readonly problem: string; readonly remedy: string }> => {
   const range = `the range ${min} … ${max}`
   if (!(Number.isFinite(min) && Number.isFinite(max)))
-    return fault(`${range} is not of finite numbers`, "Use finite numbers")
-  if (min === max) return fault(`${range} is of one number`, "Use Choice.constant for it, or let max be above min")
-  if (min > max) return fault(`${range} is empty`, "Let max be above min")
+    return fault(`${range} has a bound that is not a finite number`, "Use finite numbers")
+  if (min === max) return fault(`${range} holds only one number`, "Use Choice.constant, or a max above min")
+  if (min > max) return fault(`${range} is empty`, "Use a max above min")
   const logarithmic = scale === "logarithmic"
   if (logarithmic && min <= 0)
-    return fault(`${range} is logarithmic and begins at ${min}`, "Use a min above 0, or Choice.uniform")
+    return fault(`${range} is logarithmic but starts at ${min}`, "Use a min above 0, or Choice.uniform")
   if (logarithmic && min < 2 ** -1022)
-    return fault(`${range} begins below the least normal double`, "Use a min of 1e-307 or more")
+    return fault(`${range} starts below the smallest normal double`, "Use a min of 1e-307 or more")
   const [low, high] = logarithmic ? [ln(min), ln(max)] : [min, max]
   const span = high - low
-  if (!Number.isFinite(span)) return fault(`${range} is wider than a double can say`, "Use bounds nearer to 0")
+  if (!Number.isFinite(span)) return fault(`${range} is wider than the largest double`, "Use bounds closer to 0")
   // each step must contain many doubles, so that rounding never moves a number to another step
   const resolution = 16 * epsilon * Math.max(Math.abs(low), Math.abs(high), logarithmic ? 1 : 0)
   let steps = finest
   while (steps >= coarsest && span / steps < resolution) steps /= 2
   if (steps < coarsest) {
     return fault(
-      `${range} is so narrow that doubles hardly tell its numbers apart`,
-      "Search the difference from a fixed number instead"
+      `${range} is too narrow for doubles to tell its numbers apart`,
+      "Search for the offset from a fixed number instead"
     )
   }
   const tokenOf = (value: unknown) =>

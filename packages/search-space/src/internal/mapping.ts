@@ -37,7 +37,8 @@ export const map =
       decode: (vector) => mapping.to(inner.decode(vector)),
       encode: (input, vector, path) => {
         const typed = check(input)
-        if (Result.isFailure(typed)) return notInSpace(path, input, `a value of its schema (${typed.failure.message})`)
+        if (Result.isFailure(typed))
+          return notInSpace(path, input, `a value that matches its schema (${typed.failure.message})`)
         const from = mapping.from(typed.success)
         if (Result.isFailure(from)) {
           return notInSpace([...path, ...from.failure.path], from.failure.value, from.failure.expected)
@@ -116,8 +117,8 @@ export const quotient =
       report(
         context,
         place.path,
-        "a quotient of infinitely many choices cannot be tabulated",
-        "Leave the continuous choices outside of it, or use `map`"
+        "a quotient with a continuous choice cannot be tabulated",
+        "Move the continuous choices out of it, or use `map`"
       )
       return emptyNode(context, mapping.schema)
     }
@@ -129,7 +130,7 @@ export const quotient =
         context,
         place.path,
         `a quotient of ${inner.size} choices is too large to tabulate`,
-        `Keep it to ${tableLimit}: take quotients of its parts`
+        `Keep it to at most ${tableLimit} choices: use quotients of its parts instead`
       )
       return emptyNode(context, mapping.schema)
     }
@@ -172,7 +173,7 @@ export const quotient =
         context,
         place.path,
         `its mapping failed: ${cause instanceof Error ? cause.message : String(cause)}`,
-        "Let `to` give a value for every choice"
+        "Make `to` return a value for every choice"
       )
       return emptyNode(context, mapping.schema)
     }
@@ -215,7 +216,7 @@ export const quotient =
         return notInSpace(
           [...path, ...difference.path],
           difference.actual,
-          `${stableStringify(difference.expected ?? null)} in the most similar of its ${values.length} values`
+          `${stableStringify(difference.expected ?? null)}, as in the most similar of its ${values.length} values`
         )
       },
       canonicalise: (vector) => write(read(vector), vector),

@@ -77,7 +77,7 @@ export const tuple =
       ...product(parts, first, context.sites.length),
       // the i-th part decodes to the i-th item's type; TypeScript does not follow `map` over a tuple
       decode: (vector) => parts.map((part) => part.decode(vector)) as ReadonlyArray<unknown> as Value,
-      encode: (input, vector, path) => encodeItems(parts, input, vector, path, `an array of ${parts.length}`),
+      encode: (input, vector, path) => encodeItems(parts, input, vector, path, `an array of length ${parts.length}`),
       schema: Schema.Tuple(parts.map((part) => part.schema)) as Schema.Codec<unknown, unknown> as Schema.Codec<
         Value,
         unknown
@@ -114,7 +114,7 @@ export const repeat =
     const schema = Schema.Array(parts[0]?.schema ?? (Schema.Never as Schema.Codec<A, unknown>))
       .check(Schema.isMinLength(min))
       .check(Schema.isMaxLength(max))
-    const expected = min === max ? `an array of ${max}` : `an array of ${min} to ${max}`
+    const expected = min === max ? `an array of length ${max}` : `an array of length ${min} to ${max}`
     const print = (indent: string) => [
       `${indent}${min === max ? max : `${min} … ${max}`} times:`,
       ...(parts[0]?.print(`${indent}  `) ?? [])

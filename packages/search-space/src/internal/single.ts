@@ -72,9 +72,9 @@ export const oneOf =
     const tokens = new Map<unknown, number>(given.map((option, token) => [option, token]))
     const twice = given.find((option, token) => tokens.get(option) !== token)
     if (given.length === 0) {
-      report(context, place.path, "the choice has no option", "Give it at least one")
+      report(context, place.path, "the choice has no options", "Give it at least one")
     } else if (twice !== undefined) {
-      report(context, place.path, `the option ${showLiteral(twice)} is there twice`, "Give every option once")
+      report(context, place.path, `the option ${showLiteral(twice)} is listed twice`, "List every option once")
     }
     for (const option of given) {
       if (typeof option === "number" && !Number.isFinite(option)) {
@@ -85,7 +85,12 @@ export const oneOf =
     if (settings?.seed !== undefined) {
       const token = tokens.get(settings.seed)
       if (token === undefined) {
-        report(context, place.path, `the seed ${showLiteral(settings.seed)} is none of its options`, "Name one of them")
+        report(
+          context,
+          place.path,
+          `the seed ${showLiteral(settings.seed)} is not one of its options`,
+          "Use one of its options"
+        )
       } else seed = token
     }
     const options = [...given]
@@ -124,17 +129,17 @@ export const integer =
       report(
         context,
         place.path,
-        `the range ${min} … ${max} by ${step} is not of integers`,
-        "Use integers, and a step of 1 or more"
+        `the range ${min} … ${max} by ${step} is not a range of integers`,
+        "Use integers and a step of 1 or more"
       )
     } else if (count < 1) {
-      report(context, place.path, `the range ${min} … ${max} is empty`, "Let max be min or more")
+      report(context, place.path, `the range ${min} … ${max} is empty`, "Use a max at or above min")
     } else if (count > 0x7fffffff) {
       report(
         context,
         place.path,
-        `the range has ${count} numbers`,
-        "Keep it below 2^31, with a larger step for instance"
+        `the range has ${count} numbers, which is too many`,
+        "Keep it below 2^31 numbers, for example with a larger step"
       )
       count = 1
     }
@@ -155,9 +160,11 @@ export const integer =
     const text = `${min} … ${max}${step === 1 ? "" : ` by ${step}`}`
     const between = whole ? Schema.Int.check(Schema.isBetween({ minimum: min, maximum: max })) : Schema.Int
     return leafNode(site, value, tokenOf, {
-      expected: `an integer of ${text}`,
+      expected: `an integer from ${min} to ${max}${step === 1 ? "" : ` in steps of ${step}`}`,
       schema:
-        step === 1 ? between : between.check(Schema.makeFilter((n) => (n - min) % step === 0 || `must be of ${text}`)),
+        step === 1
+          ? between
+          : between.check(Schema.makeFilter((n) => (n - min) % step === 0 || `must be one of ${text}`)),
       print: text
     })
   }

@@ -79,7 +79,7 @@ export const struct =
               report(
                 context,
                 [...place.path, key],
-                `its condition needs "${parent}" to be ${showLiteral(value)}, which is none of its options`,
+                `its condition needs "${parent}" to be ${showLiteral(value)}, which is not one of its options`,
                 "Use values that the field can have"
               )
             } else tokens.add(token)
@@ -88,8 +88,8 @@ export const struct =
             report(
               context,
               [...place.path, key],
-              `its condition on "${parent}" lists no value, so it never exists`,
-              "List a value, or leave the field out"
+              `its condition on "${parent}" lists no values, so it would never exist`,
+              "List at least one value, or leave the field out"
             )
           }
           needs.push({ field: other, options: tokens })
@@ -116,7 +116,7 @@ export const struct =
     }
     const encode = (input: unknown, vector: Vector, path: Path) => {
       if (!isRecord(input) || Array.isArray(input))
-        return notInSpace(path, input, `a record of ${written.map((f) => f.key).join(", ")}`)
+        return notInSpace(path, input, `a record with the fields ${written.map((f) => f.key).join(", ")}`)
       clear(vector, first, end)
       for (const field of fields) {
         const { key, node, when } = field
@@ -124,11 +124,11 @@ export const struct =
           const fault = node.encode(input[key], vector, [...path, key])
           if (fault !== undefined) return fault
         } else if (input[key] !== undefined) {
-          return notInSpace([...path, key], input[key], `nothing (the field exists only where ${when})`)
+          return notInSpace([...path, key], input[key], `nothing (the field exists only if ${when})`)
         }
       }
       const extra = Object.keys(input).find((key) => !placed.has(key))
-      return extra === undefined ? undefined : notInSpace([...path, extra], input[extra], "no such field")
+      return extra === undefined ? undefined : notInSpace([...path, extra], input[extra], "no field with this name")
     }
     const schemaFields: Record<
       string,
@@ -190,8 +190,8 @@ const dependencyOrder = (
         report(
           context,
           [...place.path, key],
-          `it is conditional on "${parent}", which is no field here`,
-          `Name one of ${fields.map(([name]) => `"${name}"`).join(", ")}`
+          `it is conditional on "${parent}", which is not a field here`,
+          `Use one of ${fields.map(([name]) => `"${name}"`).join(", ")}`
         )
       }
     }
@@ -209,7 +209,7 @@ const dependencyOrder = (
         context,
         [...place.path, cycle[0]],
         `its condition is cyclic: ${[...cycle, cycle[0]].join(" needs ")}`,
-        "Let one of these fields exist unconditionally"
+        "Make one of these fields unconditional"
       )
       return order
     }
