@@ -33,7 +33,7 @@ export interface Options {
   readonly randoms?: number
   /** The most candidates; if there are more neighbours, a random subset is used. Default 240. */
   readonly candidates?: number
-  /** For this many candidates, those with the highest expected result, the uncertainty is computed. Default 32. */
+  /** The number of candidates, those with the highest expected result, whose uncertainty is computed. Default 32. */
   readonly screened?: number
   /** Results that the process remembers; if there are more, it keeps the latest (a quarter of this number) and the best of the others (half of it). Default 1000. */
   readonly memory?: number

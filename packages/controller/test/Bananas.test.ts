@@ -18,7 +18,7 @@ const rowsOf = (tokens: ReadonlyArray<Point>): ReadonlyArray<Surrogate.Row> =>
   tokens.map((each) => ({ vector: Int32Array.from(each), extra: [] }))
 
 describe("the process", () => {
-  it("finds out which choices matter, and that a choice that does not matter is one", () => {
+  it("finds out which choices matter and which do not", () => {
     const tokens = tokensOf(40)
     const targets = tokens.map(([first = 0]) => first - 2)
     const { noise, weights } = Surrogate.fit(space.sites, rowsOf(tokens), targets, Surrogate.begin(space.sites, 0))
@@ -56,7 +56,7 @@ describe("the process", () => {
     )
   })
 
-  it("takes a number beside the choices as a further dimension", () => {
+  it("takes an extra number as a further dimension", () => {
     const tokens = tokensOf(40)
     const rows = rowsOf(tokens).map((row, i) => ({ ...row, extra: [(i % 7) - 3] }))
     const targets = rows.map(({ extra: [x = 0] }) => x / 2)
@@ -75,7 +75,7 @@ describe("the process", () => {
 const begun = (options: Bananas.Options = {}) => Bananas.make(space, options, Prng.fromSeed("s"))
 
 describe("bananas", () => {
-  it.effect("believes networks best that are better than those that measured best, where results are noisy", () =>
+  it.effect("with noisy results, believes best networks that are better than those that measured best", () =>
     Effect.gen(function* () {
       let [believedBest, measuredBest] = [0, 0]
       for (let seed = 0; seed < 6; seed++) {
@@ -119,7 +119,7 @@ describe("bananas", () => {
     })
   )
 
-  it.effect("takes what the search bounds as a cost beside the choices, and refuses options that make no sense", () =>
+  it.effect("takes costs that the search bounds as extra numbers, and refuses invalid options", () =>
     Effect.gen(function* () {
       const domain = Result.getOrThrow(Constrained.make(space, [Constraint.bound<Point>("sum", sum, { max: 9 })]))
       const strategy = yield* Bananas.make(domain, { initial: 8 }, Prng.fromSeed("s"))

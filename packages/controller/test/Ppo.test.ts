@@ -69,7 +69,7 @@ describe.each(["recurrent", "independent"] as const)("a %s policy", (policy) => 
     }).pipe(provided)
   )
 
-  it.effect("refuses to say how likely tokens are that are none of the space's", () =>
+  it.effect("refuses to give probabilities for tokens that are not of the space", () =>
     Effect.gen(function* () {
       const strategy = yield* Ppo.make(digits, { policy }, Prng.fromSeed(1))
       for (const tokens of [[], [0, 0], [9, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]]) {
@@ -107,7 +107,7 @@ describe.each(["recurrent", "independent"] as const)("a %s policy after a long s
 })
 
 describe("the recurrent policy", () => {
-  it.effect("learns what one choice asks of the next, which independent choices cannot", () =>
+  it.effect("learns what one choice requires of the next, which independent choices cannot", () =>
     Effect.gen(function* () {
       const binary = Result.getOrThrow(Space.make(Choice.repeat(Choice.integer({ min: 0, max: 1 }), 12)))
       const agreement = Effect.fnUntraced(function* (policy: "recurrent" | "independent") {

@@ -121,7 +121,7 @@ describe.each(every)("%s", (_, make) => {
     }).pipe(provided)
   )
 
-  it.effect("says of a cost that cannot be told which one it is", () =>
+  it.effect("names a cost that is not a number", () =>
     Effect.gen(function* () {
       const domain = yield* Effect.fromResult(
         Constrained.make(
@@ -170,7 +170,7 @@ describe.each(every)("%s", (_, make) => {
     }).pipe(provided)
   )
 
-  it.effect("goes on from a snapshot as if nothing had happened", () =>
+  it.effect("continues from a snapshot as if nothing had happened", () =>
     Effect.gen(function* () {
       const one = yield* seeded(make, light)
       yield* rounds(one, 9, 3)
@@ -186,7 +186,7 @@ describe.each(every)("%s", (_, make) => {
     }).pipe(provided)
   )
 
-  it.effect("comes to the same state by replaying what was asked and told", () =>
+  it.effect("reaches the same state by replaying what was asked and told", () =>
     Effect.gen(function* () {
       const one = yield* seeded(make, conditional)
       const log: Array<{ readonly count: number; readonly told: ReadonlyArray<Told.Told> }> = []
@@ -228,7 +228,7 @@ describe.each(every)("%s", (_, make) => {
     }).pipe(provided)
   )
 
-  it.effect("refuses a number of proposals that is none", () =>
+  it.effect("refuses an invalid number of proposals", () =>
     Effect.gen(function* () {
       const strategy = yield* seeded(make, digits)
       for (const count of [0, -1, 1.5, NaN, Infinity]) {
@@ -264,7 +264,7 @@ describe.each(every)("%s", (_, make) => {
     }).pipe(provided)
   )
 
-  it.effect("goes on where every trial fails", () =>
+  it.effect("continues if every trial fails", () =>
     Effect.gen(function* () {
       const strategy = yield* seeded(make, digits)
       const seen = new Set<string>()
@@ -361,7 +361,7 @@ describe("any sequence of asking and telling", () => {
 })
 
 describe("options", () => {
-  it.effect("outside what they may be are refused by name", () =>
+  it.effect("with invalid values are refused by name", () =>
     Effect.gen(function* () {
       const error = yield* failure(RegularizedEvolution.make(digits, { sample: 0 }, Prng.fromSeed(1)))
       assert.strictEqual(error.message, "evolution: sample is 0. Use an integer of 1 or more.")
@@ -386,7 +386,7 @@ describe("SearchStrategy", () => {
   ]
 
   it.effect.each(layers)(
-    "of %s begins what `make` makes, on a space of any type, with and without constraints",
+    "of %s starts the strategy that `make` makes, on a space of any type, with and without constraints",
     ([name, layer]) =>
       Effect.gen(function* () {
         const service = yield* SearchStrategy
@@ -402,7 +402,7 @@ describe("SearchStrategy", () => {
       }).pipe(Effect.provide(layer), provided)
   )
 
-  it.effect("gives the points the type of the space it is begun on", () =>
+  it.effect("gives the points the type of the space that it is started on", () =>
     Effect.gen(function* () {
       const { start } = yield* SearchStrategy
       const [proposal] = yield* (yield* start(digits, Prng.fromSeed(1))).ask(1)
@@ -411,7 +411,7 @@ describe("SearchStrategy", () => {
     }).pipe(Effect.provide(Random.layer()))
   )
 
-  it.effect("says of an option that makes no sense when it is begun", () =>
+  it.effect("reports an invalid option when it is started", () =>
     Effect.gen(function* () {
       const { start } = yield* SearchStrategy
       const error = yield* Effect.flip(start(digits, Prng.fromSeed(1)))

@@ -40,7 +40,7 @@ describe("a table", () => {
     })
   )
 
-  it("is NAS-Bench-Macro's file as its authors publish it, too", () => {
+  it("can be NAS-Bench-Macro's file as its authors publish it", () => {
     const published = Object.fromEntries(
       Array.from({ length: 3 ** 8 }, (_, n) => [
         n.toString(3).padStart(8, "0"),
@@ -55,7 +55,7 @@ describe("a table", () => {
     assert.match(problem(rest), /the network \[0, 0, 0, 0, 0, 1, 0, 2\] is missing/)
   })
 
-  it.effect("says of bytes that are no table's what is wrong", () =>
+  it.effect("says what is wrong with bytes that are not a table", () =>
     Effect.gen(function* () {
       for (const bytes of [new TextEncoder().encode("{"), Uint8Array.of(0x1f, 0x8b, 1)]) {
         const broken = yield* Effect.flip(Table.fromBytes(bytes, "broken.json"))
@@ -67,7 +67,7 @@ describe("a table", () => {
     })
   )
 
-  it("has numbers that rise where its options are ordered", () => {
+  it("has increasing numbers if its options are ordered", () => {
     const choices = [{ name: "kernel", options: [5, 3], ordered: true }]
     const given = {
       ...json,
@@ -83,7 +83,7 @@ describe("a table", () => {
     )
   })
 
-  it("of a sample answers for others by the nearest rows, and says how good that is", () => {
+  it("with a sample answers for other networks by the nearest rows, and says how good that is", () => {
     const sample = {
       name: "sample",
       missing: "nearest",
@@ -114,7 +114,7 @@ describe("a table", () => {
     assert.strictEqual(Result.getOrThrow(Table.fromJson(huge)).search([9, 9, 9, 9]), 1)
   })
 
-  it("that is none is refused with what is wrong", () => {
+  it("that is invalid is refused with a reason", () => {
     assert.include(
       problem({ ...json, rows: rows.slice(0, 5) }),
       "it has only 5 of 6 rows; the network [2, 1] is missing"
@@ -169,7 +169,7 @@ describe("a benchmark", () => {
     }).pipe(provided)
   )
 
-  it.effect("refuses budgets and seeds that are none", () =>
+  it.effect("refuses invalid budgets and seeds", () =>
     Effect.gen(function* () {
       const wrong = [
         { budgets: [0], seeds: 1 },

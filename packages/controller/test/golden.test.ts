@@ -67,7 +67,7 @@ describe("the first proposals", () => {
     }).pipe(provided)
   )
 
-  it.effect.each(Object.entries(later))("on the space %s are so for long", ([space, hashes]) =>
+  it.effect.each(Object.entries(later))("on the space %s are the same for longer", ([space, hashes]) =>
     Effect.gen(function* () {
       for (const [name, hash] of Object.entries(hashes)) {
         const make = strategies[name]

@@ -69,7 +69,7 @@ describe("the kernel of a Gaussian process", () => {
     )
   })
 
-  it("falls with the distance of numbers over their own scales, and is another where only one point has the number", () => {
+  it("falls with the distance of numbers over their own scales, and differs if only one point has the number", () => {
     const { sites } = Result.getOrThrow(
       Space.make(
         Choice.struct({

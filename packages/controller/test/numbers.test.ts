@@ -50,7 +50,7 @@ describe.each(able)("%s", (_, make) => {
     }).pipe(provided)
   )
 
-  it.effect("proposes the same for one seed, and goes on from a snapshot as if nothing had happened", () =>
+  it.effect("proposes the same for one seed, and continues from a snapshot as if nothing had happened", () =>
     Effect.gen(function* () {
       const [one, other] = [yield* seeded(make, numeric, 1), yield* seeded(make, numeric, 1)]
       assert.deepStrictEqual(keys(yield* rounds(one, 9, 3)), keys(yield* rounds(other, 9, 3)))
@@ -115,7 +115,7 @@ describe("learning", () => {
 })
 
 describe("a policy", () => {
-  it.effect("says how likely every slot of a number is, and of a whole number with conditions its classes", () =>
+  it.effect("gives the probability of every slot of a number, and of every class of an integer with conditions", () =>
     Effect.gen(function* () {
       const space = Result.getOrThrow(
         Space.make(

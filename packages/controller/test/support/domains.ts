@@ -14,7 +14,7 @@ export const conditional = made(
   })
 )
 
-/** 16 pairs of choices, of which several mean the same: the 7 sums 0 to 6; twice. 49 networks. */
+/** 16 pairs of choices, several of which have the same meaning: the 7 sums 0 to 6; twice. 49 networks. */
 const sum = Choice.tuple([Choice.integer({ min: 0, max: 3 }), Choice.integer({ min: 0, max: 3 })]).pipe(
   Choice.quotient({ schema: Schema.Int, to: ([a, b]) => a + b })
 )
