@@ -69,7 +69,7 @@ export const exists = (site: Site, vector: ArrayLike<number>): boolean => {
   return true
 }
 
-/** Ordered or integer sites with up to this many options list them; those with more are numeric. */
+/** The most options that an ordered or integer site may have to be listed one by one; sites with more are numeric. */
 export const mostListed = 1024
 
 /** The number of ranges into which a numeric site's options are divided if no condition divides them further. */

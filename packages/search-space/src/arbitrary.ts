@@ -105,8 +105,8 @@ const vectorOf = (space: Space.Space<unknown>, value: unknown): Vector | undefin
 }
 
 /**
- * Candidates, simplest first: all choices at the seed; one choice at the seed; then, for a choice with an order, halfway to the seed and one step towards it. With many
- * options, also half, a quarter, … of the way, so that the last one that fails is found in a few steps.
+ * Candidates, simplest first: all choices at the seed; one choice at the seed; then, for a choice with an order, halfway to the seed and one step towards it. A choice with
+ * many options moves half, a quarter, … of the way, so that the last option that fails is found in a few steps.
  */
 function* nearer(sites: ReadonlyArray<Site>, vector: Vector, seed: Vector): Generator<Vector> {
   const moved = (site: Site, token: number) => {
