@@ -166,7 +166,10 @@ describe("uninet experiment", () => {
         assert.strictEqual((yield* run(below, out, later)).text, text)
         assert.deepStrictEqual(later, [])
         // An unfinished one is refused, or becomes a mixture that says what is mixed.
-        assert.match((yield* Effect.flip(run(below, begun, later))).message, /the data's content was \w+ and is now \w+\./)
+        assert.match(
+          (yield* Effect.flip(run(below, begun, later))).message,
+          /the data's content was \w+ and is now \w+\./
+        )
         const mixture = yield* run(below, begun, later, { allowMixed: true })
         assert.isNotEmpty(mixture.found.mixed)
         assert.match(mixture.text, /\*\*Mixed: .*: (\w+, seed 0 \(the data's content: \w+ for \w+\)(; )?)+\.\*\*/)
