@@ -1,9 +1,9 @@
 /**
  * Constraints on costs that add up along the parts of a space, solved by dynamic programming.
  *
- * The space is a layered graph: level i has the entries that part i may be given, every value of part i is an edge to an
- * entry of level i + 1, and a point is a path. For every constraint the costs still to come are tabulated from the end backwards: their
- * least and most, and how many completions there are for every sum, with the sums rounded down to bins.
+ * The space is a layered graph: level i holds the entries that part i may receive, every value of part i is an edge to an
+ * entry of level i + 1, and a point is a path. For every constraint, the remaining costs are tabulated from the end backwards: their
+ * minimum and maximum, and the number of completions for every sum, with the sums rounded down to bins.
  */
 import * as Arr from "effect/Array"
 import type { Constraint } from "../Constraint.ts"
@@ -20,7 +20,7 @@ export type Chained<A> = Constraint<A> & { readonly chain: { readonly of: Chain<
 
 export const isChained = <A>(constraint: Constraint<A>): constraint is Chained<A> => constraint.chain !== undefined
 
-/** The parts that a chain adds up over; undefined where the space has none there. */
+/** The parts that a chain sums over; undefined if the space has none at its focus. */
 export const partsOf = (
   space: Space<unknown>,
   focus: ReadonlyArray<string | number> = []
@@ -31,17 +31,17 @@ export const partsOf = (
   return node.parts === undefined || node.parts.length === 0 ? [node] : node.parts
 }
 
-/** Whether the parts are few enough to be tabulated. */
+/** Whether the parts have few enough values to be tabulated. */
 export const isTabular = (parts: ReadonlyArray<Node<unknown>>): boolean =>
   parts.every((part) => !part.infinite && part.distinct <= BigInt(partLimit))
 
-/** A cost, and the sum of its terms without their signs, for comparing. */
+/** A cost, and the sum of the absolute values of its terms, which sets the tolerance of comparisons. */
 export interface Sum {
   readonly cost: number
   readonly size: number
 }
 
-/** What a chain says of a point, asked part by part; throws what the chain throws. */
+/** A point's cost by a chain, asked part by part; throws what the chain throws. */
 export const sumOf = <A>({ chain: { key, of } }: Pick<Chained<A>, "chain">, value: A, parts: number): Sum => {
   const first = of.start(value)
   let sum = plus(none, first.costs[key])
@@ -56,13 +56,13 @@ export const sumOf = <A>({ chain: { key, of } }: Pick<Chained<A>, "chain">, valu
 
 const none: Sum = { cost: 0, size: 0 }
 
-/** A sum with one more term. */
+/** A sum with another term. */
 const plus = ({ cost, size }: Sum, term = Number.NaN): Sum => ({ cost: cost + term, size: size + Math.abs(term) })
 
-/** Edges of one level, beyond which a chain is not worked out. */
+/** With more edges than this in a level, a chain is not solved. */
 const edgeLimit = 2 ** 24
 
-/** A chain that throws or gives no number, noticed while it is worked out. */
+/** A chain threw or returned something other than a number while it was being solved. */
 export class ChainFault {
   readonly constraint: number
   readonly cause: unknown
@@ -72,7 +72,7 @@ export class ChainFault {
   }
 }
 
-/** A mask of a site: an entry for every option, or for every slot of a site that has slots, true where one of its options is allowed. */
+/** A site's mask: one entry for every option, or for every slot if the site has slots, which is true if one of its options is allowed. */
 export const perSlot = (site: Site, allows: (option: number) => boolean): ReadonlyArray<boolean> => {
   const { count, slots } = site
   if (slots === undefined) return Array.from({ length: count }, (_, option) => allows(option))
@@ -82,45 +82,45 @@ export const perSlot = (site: Site, allows: (option: number) => boolean): Readon
   })
 }
 
-/** The edges out of one state, one for every value of the part. */
+/** The edges from one state, one for every value of the part. */
 interface Edges<C> {
-  /** Where each leads: positions among the states of the next level. */
+  /** Where each edge leads: indices into the states of the next level. */
   readonly exits: Int32Array
-  /** What each costs. */
+  /** The cost of each. */
   readonly costs: C
 }
 
-/** What comes into a part by all chains, and what may follow. */
+/** What a part receives from all chains, and what may follow. */
 interface State {
-  /** The states of the next level; none after the last part. */
+  /** The states of the next level; empty after the last part. */
   readonly next: ReadonlyArray<State>
-  /** Where each value of the part leads: positions in `next`. */
+  /** Where each value of the part leads: indices into `next`. */
   readonly exits: Int32Array
-  /** The values, cheapest first, since most bounds are upper ones: the order of searching. */
+  /** The values in the order of the search: cheapest first, since most bounds are upper ones. */
   readonly order: Int32Array
-  /** What it is for every constraint. */
+  /** The state as seen by each constraint. */
   readonly sides: ReadonlyArray<Side>
 }
 
-/** What a state is for one constraint. */
+/** A state as seen by one constraint. */
 interface Side {
-  /** What every value of the part costs. */
+  /** The cost of every value of the part. */
   readonly costs: Float64Array
-  /** The least and the most that is still to come. */
+  /** The minimum and maximum of the remaining costs. */
   readonly least: number
   readonly most: number
-  /** `undefined` where not all costs are finite. */
+  /** `undefined` unless all costs are finite. */
   readonly completions: Completions | undefined
 }
 
-/** Completions of a state counted by their rounded sum, for one constraint. */
+/** How many completions a state has for every rounded sum, for one constraint. */
 interface Completions {
   readonly grid: Grid
-  /** How many parts are still to come. */
+  /** How many parts remain. */
   readonly ahead: number
-  /** The least that each of them can cost, added up: what the rounded sums are counted from. */
+  /** The sum of their minimum costs, from which the rounded sums are counted. */
   readonly base: number
-  /** cumulative[b]: completions whose rounded sum is b at most. */
+  /** cumulative[b]: the number of completions whose rounded sum is at most b. */
   readonly cumulative: Float64Array
   /** Edges with the same exit and the same rounded cost. */
   readonly groups: ReadonlyArray<Group>
@@ -128,62 +128,63 @@ interface Completions {
 
 interface Group {
   readonly exit: Completions
-  /** The exit's: a draw looks at those of every group. */
+  /** The exit's, kept here because a draw reads those of every group. */
   readonly cumulative: Float64Array
   readonly bin: number
   readonly values: ReadonlyArray<number>
 }
 
-/** The bins to which one constraint's sums are rounded down. */
+/** The bins to which a constraint's sums are rounded down. */
 interface Grid {
-  /** Width of a bin. */
+  /** The width of a bin. */
   readonly bin: number
   /** Whether every sum has a bin; otherwise only those up to the window's upper bound. */
   readonly full: boolean
 }
 
-/** One constraint's bounds, and what there is before the first part. */
+/** A constraint's bounds, and the cost before the first part. */
 interface Bounds {
   readonly min: number
   readonly max: number
   readonly start: number
 }
 
-/** Bounds on what is still to come, for every constraint. */
+/** Bounds on the remaining costs, for every constraint. */
 interface Window {
   readonly low: ReadonlyArray<number>
   readonly high: ReadonlyArray<number>
 }
 
-/** A search that takes more steps than this is given up. */
+/** The search stops after this many steps. */
 const searchLimit = 2_000_000
 
 export interface ChainSolver {
-  /** A path drawn with equal chances from a set that contains all feasible points and few others; undefined where it is empty. */
+  /** A path drawn uniformly from a set that contains all feasible points and few others; undefined if the set is empty. */
   readonly propose: (prng: Prng, vector: Vector) => boolean
-  /** The share of the points that `propose` draws from. */
+  /** The share of all points that `propose` draws from. */
   readonly share: number
-  /** Some point that meets the constraints with their bounds widened by a share `slack`; `exhausted` where the search was given up. */
+  /** A point that meets the constraints with their bounds widened by the share `slack`; `exhausted` if the search stopped early. */
   readonly witness: (slack: number) => {
     readonly vector: Vector | undefined
     readonly exhausted: boolean
     readonly steps: number
   }
-  /** For the next site after a prefix, which options some feasible point has. */
+  /** For the next site after a prefix, the options that some feasible point has. */
   readonly mask: (vector: Vector, site: Site) => ReadonlyArray<boolean>
-  /** What a canonical point costs by the tables, for every constraint. */
+  /** The cost of a canonical point by the tables, for every constraint. */
   readonly costs: (vector: Vector) => ReadonlyArray<Sum>
 }
 
 /**
- * Works out chains with one focus over its parts. Throws `ChainFault` where a chain throws or gives no number; gives nothing where there would be too
- * many edges: parts that are told many different things. */
+ * Solves chains that share a focus over its parts. Throws `ChainFault` if a chain throws or returns something other than a number; returns nothing if there
+ * would be too many edges, as when parts receive many different entries.
+ */
 export const solve = <A>(
   space: Space<A>,
   parts: ReadonlyArray<Node<unknown>>,
   constraints: ReadonlyArray<Chained<A>>
 ): ChainSolver | undefined => {
-  // constraints may share a chain, which is asked once
+  // Constraints may share a chain, which is asked once.
   const chains = [...new Set(constraints.map(({ chain }) => chain.of))]
   const asked = <B>(chain: Chain<A, string>, ask: () => B): B => {
     try {
@@ -196,10 +197,10 @@ export const solve = <A>(
     }
   }
 
-  // a point whose other parts are the seed's, to show one part's value to the cost functions
+  // A point whose other parts are the seed's, to show one part's value to the cost functions.
   const blank = new Int32Array(space.sites.length).fill(absent)
   space.root.unrank(0n, blank)
-  // whatever is not a part of the chain costs nothing
+  // Whatever is not a part of the chain costs nothing.
   const within = parts.reduce((n, part) => n * part.distinct, 1n)
   const others = within !== space.root.distinct || space.root.infinite
   const showing = (part: Node<unknown>, value: number): A => {
@@ -216,7 +217,7 @@ export const solve = <A>(
     return { max, min, read, start: read(starts) }
   })
 
-  // levels of states: a state is what every chain says comes in
+  // A state is the entries that all chains hand to a part.
   let states: ReadonlyArray<ReadonlyArray<Entry>> = [starts.map(({ exit }) => exit)]
   const levels: Array<ReadonlyArray<Edges<ReadonlyArray<Float64Array>>>> = []
   for (const [i, part] of parts.entries()) {
@@ -254,7 +255,7 @@ export const solve = <A>(
   })
   const root = rootOf(levels, ends, sought)
 
-  /** The bounds, widened by a share, on what comes after the start. */
+  /** The bounds on what comes after the start, widened by a share. */
   const windowOf = (slack: number): Window => {
     const widen = (bound: number) => (Number.isFinite(bound) ? slack * Math.max(Math.abs(bound), 1e-12) : 0)
     return {
@@ -273,7 +274,7 @@ export const solve = <A>(
     return from <= to && between(completions.cumulative, Math.max(0, from), to) > 0
   }
 
-  /** Depth-first search for a completion whose costs lie in the window; puts its values before those of `path`. */
+  /** Depth-first search for a completion whose costs lie in the window; prepends its values to `path`. */
   let steps = 0
   const search = (state: State, window: Window, path: Array<number> | undefined): boolean => {
     steps++
@@ -281,7 +282,7 @@ export const solve = <A>(
     if (state.next.length === 0) return everySide(state, window, met)
     if (path === undefined && everySide(state, window, certain)) return true
     for (const value of state.order) {
-      if (steps > searchLimit) return path === undefined // masks let it pass, a witness must be real
+      if (steps > searchLimit) return path === undefined // A mask may let it pass, a witness must be real.
       if (search(exitOf(state, value), after(state, value, window), path)) {
         path?.unshift(value)
         return true
@@ -290,7 +291,7 @@ export const solve = <A>(
     return false
   }
 
-  // the constraint that leaves the fewest proposals is sampled from, the others are left to rejection
+  // Proposals are drawn for the constraint that leaves the fewest; rejection takes care of the others.
   const window = windowOf(0)
   const proposals = root.sides.flatMap(({ completions }, k) => {
     if (completions === undefined) return []
@@ -399,54 +400,54 @@ export const solve = <A>(
   }
 }
 
-/** A cost that sums can be made of. Of one that is infinite the rest is still known, where nothing makes up for it. */
+/** A cost that can be summed: +Infinity may be, since nothing can offset it, but neither NaN nor −Infinity. */
 const number = (k: number, cost: number | undefined): number => {
   if (cost === undefined || !(cost > -Infinity)) throw new ChainFault(k, `it gives ${cost}`)
   return cost
 }
 
-/** What is left of an upper bound: of none all, even after an infinite cost. */
+/** What remains of an upper bound after a cost. If there is no bound, there is none afterwards, even after an infinite cost. */
 const left = (bound: number, cost: number): number => (bound === Infinity ? bound : bound - cost)
 
 /** The state that a value leads to. */
 const exitOf = ({ exits, next }: State, value: number): State => Arr.getUnsafe(next, exits[value] ?? absent)
 
-/** The window after a value. */
+/** The window that remains after a value. */
 const after = ({ sides }: State, value: number, { high, low }: Window): Window => ({
   low: sides.map(({ costs }, k) => (low[k] ?? Number.NaN) - (costs[value] ?? Number.NaN)),
   high: sides.map(({ costs }, k) => left(high[k] ?? Number.NaN, costs[value] ?? Number.NaN))
 })
 
-/** Whether something holds for every constraint, with its bounds. */
+/** Whether a predicate holds for every constraint within its bounds. */
 const everySide = (
   { sides }: State,
   { high, low }: Window,
   holds: (side: Side, low: number, high: number) => boolean
 ): boolean => sides.every((side, k) => holds(side, low[k] ?? Number.NaN, high[k] ?? Number.NaN))
 
-/** Whether a completion within bounds is not ruled out. */
+/** Whether a completion within the bounds may exist. */
 const possible = ({ completions, least, most }: Side, low: number, high: number): boolean => {
   if (high < least || low > most) return false
   if (completions === undefined) return true
   const { cumulative, grid } = completions
   const [from, to] = wide(completions, low, high)
-  // above the bins that were tabulated for the constraint's own window nothing is known
+  // Nothing is known above the bins that were tabulated for the constraint's own window.
   return (!grid.full && to >= cumulative.length) || between(cumulative, from, to) > 0
 }
 
-/** Whether the cost of the end lies within bounds. */
+/** Whether the final cost lies within the bounds. */
 const met = ({ least }: Side, low: number, high: number): boolean => least >= low && least <= high
 
 /**
- * The rounded sums that bounds may stand for: one lies up to (parts to come + 1) bins below the true sum; one bin more for the rounding of sums
- * of floats.
+ * The range of rounded sums that bounds correspond to: a rounded sum is up to (remaining parts + 1) bins below the true one, and another bin allows for
+ * floating-point error.
  */
 const wide = ({ ahead, base, grid }: Completions, low: number, high: number): readonly [from: number, to: number] => [
   Math.ceil((low - base) / grid.bin) - (ahead + 2),
   Math.floor((high - base) / grid.bin) + 1
 ]
 
-/** Completions whose rounded sum is `from` to `to`. */
+/** The number of completions with a rounded sum from `from` to `to`. */
 const between = (cumulative: Float64Array, from: number, to: number): number => {
   const high = Math.min(cumulative.length - 1, to)
   if (high < 0 || high < from) return 0
@@ -462,7 +463,7 @@ const minMax = (costs: Float64Array): readonly [number, number] => {
   return [low, high]
 }
 
-/** The first state. All that is known of it and of those after it is worked out from the end backwards. */
+/** The first state. It and its successors are computed from the end backwards. */
 const rootOf = (
   levels: ReadonlyArray<ReadonlyArray<Edges<ReadonlyArray<Float64Array>>>>,
   ends: ReadonlyArray<ReadonlyArray<number>>,
@@ -490,7 +491,7 @@ const rootOf = (
   return Arr.getUnsafe(first, 0)
 }
 
-/** The values, cheapest first: by the sum of their costs, each as a share of the largest one. */
+/** The values, cheapest first by the sum of their costs, each as a share of the largest. */
 const cheapestFirst = (
   values: number,
   costs: ReadonlyArray<Float64Array>,
@@ -504,7 +505,7 @@ const cheapestFirst = (
   return Int32Array.from(weights.keys()).sort((a, b) => (weights[a] ?? Number.NaN) - (weights[b] ?? Number.NaN))
 }
 
-/** What the states of every level are for one constraint, the end among them; and the largest cost of a value, at least 1. */
+/** The states of every level as seen by one constraint, including the end, and the largest cost of a value, at least 1. */
 const columnOf = (
   edges: ReadonlyArray<ReadonlyArray<Edges<Float64Array>>>,
   ends: ReadonlyArray<number>,
@@ -537,11 +538,11 @@ const columnOf = (
   return { sides, largest: Math.max(1, ...limits.flat().map(Math.abs)) }
 }
 
-/** How finely the window is divided: more bins make fewer proposals in vain, and a larger table. */
+/** How finely the window is divided: with more bins fewer proposals are rejected, and the table is larger. */
 const binsPerWindow = 64
 const mostBins = 8192
 
-/** Completions counted for one constraint by level and state, as far up as its window goes; undefined where its costs are not all finite. */
+/** The completions of every level and state for one constraint, up to its window's upper bound; undefined unless all of its costs are finite. */
 const tabulate = (
   edges: ReadonlyArray<ReadonlyArray<Edges<Float64Array>>>,
   ends: ReadonlyArray<number>,
@@ -553,10 +554,10 @@ const tabulate = (
   const range = limits.reduce((sum, [low, high]) => sum + high - low, 0)
   if (!Number.isFinite(range) || !Number.isFinite(start)) return undefined
   const baseFrom = (level: number) => limits.slice(level).reduce((sum, [low]) => sum + low, 0)
-  // in terms of what is above the base of the whole
+  // Relative to the base of the whole chain.
   const high = Math.min(range, max - start - baseFrom(0))
   const low = Math.max(0, min - start - baseFrom(0))
-  // a window below all sums has no bins: nothing is feasible, and nothing is known of what lies above
+  // A window below all sums has no bins: nothing is feasible, and nothing is known of sums above it.
   const bin = high < 0 ? 1 : Math.max((high - low) / binsPerWindow, high / mostBins) || 1
   const bins = high < 0 ? 0 : Math.floor(high / bin) + 2
   const grid = { bin, full: high === range }
@@ -608,7 +609,7 @@ const accumulate = (counts: Float64Array): Float64Array => {
 
 type Trie = ReadonlyMap<string, ReadonlyArray<Set<number>>>
 
-/** For every site of a part and the tokens before it there: the part's values that each option leaves possible. */
+/** For every site of a part and the tokens before it in that part, the part's values that each option leaves possible. */
 const trie = (sites: ReadonlyArray<Site>, part: Node<unknown>): Trie => {
   const out = new Map<string, ReadonlyArray<Set<number>>>()
   const canonical = new Int32Array(sites.length).fill(absent)
