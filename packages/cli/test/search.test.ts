@@ -130,7 +130,7 @@ describe("uninet search", () => {
     [["--resume", "a", "--out", "b"], 2, /--out cannot be given with --resume/],
     [["--dataset", "nothing"], 1, /--dataset: .*nothing.*Use one of mnist/],
     [["--target-macs", "1000"], 1, /--target-macs 1000 is less than any network of the space has: .* \d+ MACs/],
-    [["--strategy", "grid"], 2, /--strategy: grid: .*Use a random search/],
+    [["--strategy", "grid"], 2, /--strategy: grid: .*Use random search/],
     [["--batch", "9000"], 1, /--batch 9000 is more than the 8000 training examples of mnist\./],
     [["--fidelity", "some"], 2, /--fidelity is "some"/],
     [["--min-epochs", "3"], 2, /--min-epochs 3 is more than the 1 of --epochs\. Give at most that\./],

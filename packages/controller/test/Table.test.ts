@@ -139,7 +139,10 @@ describe("a table", () => {
       'its first column is search, but must be "choice"'
     )
     assert.include(problem({ ...json, choices: [{ name: "a", options: [] }] }), "mine.json is not a benchmark table")
-    assert.include(problem({ ...json, choices: [{ name: "a", options: ["x", "x"] }] }), "there twice")
+    assert.include(
+      problem({ ...json, choices: [{ name: "a", options: ["x", "x"] }] }),
+      'the option "x" is listed twice'
+    )
     assert.include(problem(3), "mine.json is not a benchmark table")
   })
 })

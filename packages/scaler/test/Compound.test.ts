@@ -306,7 +306,7 @@ describe("a target", () => {
     assert.match(said(1, { limits: { resolution: 0 } }), /^limits\.resolution is 0/)
     assert.match(
       said(1, { coefficients: { depth: 1, width: 1, resolution: 1.4 }, fixedImage: true }),
-      /^depth and width/
+      /^each of depth and width \(the image is fixed\) is 1/
     )
   })
 })

@@ -46,7 +46,10 @@ describe("a measure beside the task's", () => {
       const rung = yield* train({ until: 1, keep: "trial-0" }, yield* folder)
       assert.strictEqual(rung.epochs, 1)
       assert.notStrictEqual(rung.measures["sum"] ?? measures["sum"], measures["sum"])
-      assert.match((yield* Effect.flip(train({ until: 1 }))).message, /measured on a rung, where its weights are not /)
+      assert.match(
+        (yield* Effect.flip(train({ until: 1 }))).message,
+        /its weights are not kept on a rung, so it cannot be measured there; give /
+      )
     })
   )
 
