@@ -55,7 +55,7 @@ describe("uninet bench", () => {
       for (const [args, said] of [
         [["bench", "nothing.onnx"], /^uninet: nothing\.onnx does not exist\. Give /],
         [["bench", join(cwd, "broken.onnx")], /broken\.onnx cannot be measured: .*; give an ONNX model/],
-        [["bench", "B0", "--for", "webgpu"], /--for: webgpu cannot be measured here/],
+        [["bench", "B0", "--for", "npu"], /--for: npu cannot be measured here: .*; give cpu:n for n threads/],
         [["bench", "B0", "B0"], /B0 is given twice/]
       ] as const)
         assert.match((yield* here(args)).stderr, said)

@@ -14,10 +14,11 @@ export class ModelNotRun extends Schema.TaggedError<ModelNotRun>()("ModelNotRun"
 
 /** The runtime for a target is not available here. */
 export class NotHere extends Schema.TaggedError<NotHere>()("NotHere", {
-  target: Schema.String
+  target: Schema.String,
+  reason: Schema.String
 }) {
   override get message() {
-    return `${this.target} cannot be measured here, because ONNX Runtime only uses the processor; give cpu:n for n threads of this machine`
+    return `${this.target} cannot be measured here: ${this.reason}; give cpu:n for n threads of this machine`
   }
 }
 

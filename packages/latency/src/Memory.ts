@@ -144,16 +144,18 @@ const peakOf = (nodes: ReadonlyArray<Node & { readonly sizes: ReadonlyArray<numb
  * ```
  */
 export const planned =
-  (target: Target) =>
-  ({ file, name }: { readonly name: string; readonly file: Uint8Array }): Effect.Effect<number, ModelNotRun> =>
-    Effect.acquireUseRelease(
+  ({ batch, threads }: Target) =>
+  ({ file, name }: { readonly name: string; readonly file: Uint8Array }): Effect.Effect<number, ModelNotRun> => {
+    // The plan of the CPU's arena, for GPUs too.
+    const onCpu: Target = { batch, threads }
+    return Effect.acquireUseRelease(
       Effect.sync(() => mkdtempSync(join(tmpdir(), "uninet-memory-"))),
       (folder) =>
         Effect.gen(function* () {
           const optimised = join(folder, "model.onnx")
           yield* Effect.scoped(
             Effect.gen(function* () {
-              const { end, run } = yield* open(name, file, target, {
+              const { end, run } = yield* open(name, file, onCpu, {
                 optimizedModelFilePath: optimised,
                 enableProfiling: true,
                 profileFilePrefix: join(folder, "profile")
@@ -174,3 +176,4 @@ export const planned =
         }),
       (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
     )
+  }

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Load from "./Load.ts"
-import type { ModelNotRun } from "./LatencyError.ts"
+import { type ModelNotRun, NotHere } from "./LatencyError.ts"
 import * as Machine from "./Machine.ts"
 import * as Statistics from "./Statistics.ts"
 import type { Target } from "./Target.ts"
@@ -104,8 +104,32 @@ export const warmed =
     )
 
 /** The reference network, warmed up. It always takes one example, whatever the target's batch. */
-export const referenceNetwork = ({ threads }: Target) =>
-  warmed({ threads, batch: 1 })({ name: "the reference network", file: reference })
+export const referenceNetwork = (target: Target) =>
+  warmed({ ...target, batch: 1 })({ name: "the reference network", file: reference })
+
+/**
+ * Fails with `NotHere` unless the target can be used on this machine: WebGPU needs a GPU and its driver. The CPU is always there.
+ *
+ * @example
+ * ```ts
+ * import { Stopwatch } from "@uninet/latency"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Stopwatch.available({ threads: 1, batch: 1, provider: "webgpu" }).pipe(
+ *   Effect.andThen(Console.log("there is a GPU")),
+ *   Effect.catch(({ message }) => Console.log(message))
+ * )
+ * Effect.runPromise(program)
+ * ```
+ */
+export const available = (target: Target): Effect.Effect<void, NotHere> =>
+  target.provider === undefined
+    ? Effect.void
+    : referenceNetwork(target).pipe(
+        Effect.mapError(({ reason }) => new NotHere({ target: target.provider ?? "cpu", reason })),
+        Effect.asVoid,
+        Effect.scoped
+      )
 
 /** Other processes only make turns longer. If the machine is disturbed, these are the quantiles of the turns that are used instead of the medians, for the model and for the reference. */
 const disturbed = { own: 0.1, reference: 0.25 }

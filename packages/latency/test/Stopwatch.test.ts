@@ -75,8 +75,13 @@ describe("measuring", () => {
   it("understands threads of this processor, and says what is not measured here", () => {
     assert.deepEqual(Result.getOrThrow(Target.parse(8)("cpu:2")), { threads: 2, batch: 8 })
     assert.deepEqual(Result.getOrThrow(Target.parse(1)("cpu")), { threads: 1, batch: 1 })
-    for (const text of ["webgpu", "cpu:0", "browser"])
-      assert.match(Result.getOrThrow(Result.flip(Target.parse(1)(text))).message, /^\S+ cannot be measured here/)
+    assert.deepEqual(Result.getOrThrow(Target.parse(4)("webgpu")), { threads: 1, batch: 4, provider: "webgpu" })
+    assert.strictEqual(Target.print({ threads: 1, batch: 4, provider: "webgpu" }), "webgpu, batch 4")
+    for (const text of ["gpu", "cpu:0", "browser"])
+      assert.match(
+        Result.getOrThrow(Result.flip(Target.parse(1)(text))).message,
+        /^\S+ cannot be measured here: models are measured on cpu, cpu:n or webgpu; give cpu:n /
+      )
   })
 
   it("counts what others had of the machine", () => {

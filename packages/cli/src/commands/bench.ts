@@ -14,13 +14,14 @@ import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { Argument, Command, Flag } from "effect/cli"
 import { availableParallelism } from "node:os"
-import { at, fault, said, usage, usageAt } from "../internal/CliFault.ts"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as counting from "../internal/counting.ts"
 import * as flags from "../internal/flags.ts"
 import * as format from "../internal/format.ts"
 import * as networks from "../internal/networks.ts"
 import * as plans from "../internal/plan.ts"
 import * as runFolder from "../internal/runFolder.ts"
+import * as targets from "../internal/target.ts"
 
 /** What is measured: its bytes, and the file they come from, if there is one. */
 interface Subject extends Stopwatch.Subject {
@@ -121,11 +122,7 @@ export const bench = Command.make(
       ),
       Argument.variadic({ min: 1 })
     ),
-    on: Flag.String("for").pipe(
-      Flag.withMetavar("cpu:n"),
-      Flag.withDefault("cpu:1"),
-      Flag.withDescription("Threads of this machine's processor (default cpu:1)")
-    ),
+    on: targets.on,
     batch: flags.batch.pipe(Flag.withDefault(1), Flag.withDescription("Examples at a time (default 1)")),
     rounds: flags
       .whole("rounds", 3, 10_000)
@@ -139,7 +136,7 @@ export const bench = Command.make(
     json: flags.json
   },
   Effect.fnUntraced(function* ({ batch, config, dataset, json, models, on, rounds }) {
-    const target = yield* Effect.mapError(Effect.fromResult(Target.parse(batch)(on)), usageAt("--for"))
+    const target = yield* targets.named(on, batch)
     const twice = models.find((name, i) => models.indexOf(name) !== i)
     if (twice !== undefined) return yield* usage(`${twice} is given twice. Give every model once.`)
     yield* Effect.scoped(

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import { Command, Flag } from "effect/cli"
-import { at, fault, said, usage, usageAt } from "../internal/CliFault.ts"
+import { at, fault, said, usage } from "../internal/CliFault.ts"
 import * as command from "../internal/command.ts"
 import * as counting from "../internal/counting.ts"
 import * as flags from "../internal/flags.ts"
@@ -16,6 +16,7 @@ import * as plans from "../internal/plan.ts"
 import * as ranked from "../internal/ranked.ts"
 import * as runFolder from "../internal/runFolder.ts"
 import * as spaces from "../internal/spaces.ts"
+import * as targets from "../internal/target.ts"
 import { loadNote } from "./bench.ts"
 
 const minutes = Flag.String("minutes").pipe(
@@ -46,11 +47,7 @@ export const profile = Command.make(
         "Data set that the networks are for, the same as in the search that uses the file (default mnist)"
       )
     ),
-    on: Flag.String("for").pipe(
-      Flag.withMetavar("cpu:n"),
-      Flag.withDefault("cpu:1"),
-      Flag.withDescription("Threads of this machine's processor (default cpu:1)")
-    ),
+    on: targets.on,
     int8: Flag.Boolean("int8").pipe(
       Flag.withDefault(false),
       Flag.withDescription(
@@ -72,7 +69,7 @@ export const profile = Command.make(
     json: flags.json
   },
   Effect.fnUntraced(function* ({ batch, dataset, int8, json, minutes, on, out, seed, space }) {
-    const target = yield* Effect.mapError(Effect.fromResult(Target.parse(batch)(on)), usageAt("--for"))
+    const target = yield* targets.named(on, batch)
     const fs = yield* FileSystem.FileSystem
     const name = yield* runFolder.shown(out)
     if (yield* Effect.orElseSucceed(fs.exists(out), () => false))

@@ -6,7 +6,7 @@ import * as format from "./format.ts"
 export interface Latency {
   /** Milliseconds. */
   readonly predicted: number
-  /** `null` if this machine is not the device, or its ONNX Runtime is a different one. */
+  /** `null` if this machine is not the device, its ONNX Runtime is a different one, or its GPU cannot be used. */
   readonly measured: Statistics.Interval | null
   readonly precision: "float32" | "int8"
   readonly target: Target.Target
@@ -40,7 +40,8 @@ export const latency = Effect.fnUntraced(function* <E, R>(
     processor: machine.processor,
     others: 0
   }
-  if (!isHere) return told
+  const works = Effect.match(Stopwatch.available(target), { onSuccess: () => true, onFailure: () => false })
+  if (!isHere || !(yield* works)) return told
   const { models, others } = yield* Stopwatch.measure({ target })([{ name: "the best network", file: yield* file }])
   return { ...told, measured: models[0]?.latency ?? null, others } satisfies Latency
 })

@@ -16,8 +16,8 @@ export interface Opened {
 }
 
 /** Session options as a program would set them to run an exported file fast. */
-const optionsOf = ({ threads }: Target): ort.InferenceSession.SessionOptions => ({
-  executionProviders: ["cpu"],
+const optionsOf = ({ provider, threads }: Target): ort.InferenceSession.SessionOptions => ({
+  executionProviders: [provider ?? "cpu"],
   graphOptimizationLevel: "all",
   executionMode: "sequential",
   intraOpNumThreads: threads,
@@ -25,8 +25,10 @@ const optionsOf = ({ threads }: Target): ort.InferenceSession.SessionOptions => 
   logSeverityLevel: 4
 })
 
+/** The first sentence of ONNX Runtime's message, without the position in its source. */
 const reasonOf = (cause: unknown) =>
-  (cause instanceof Error ? cause.message : String(cause)).split(/\s*\n\s*/)[0] ?? "it fails"
+  (cause instanceof Error ? cause.message : String(cause)).split(/\s*\n\s*/)[0]?.replace(/^.* was false\. /, "") ??
+  "it fails"
 
 /** Numbers between −1 and 1 without a pattern. */
 const floats = (length: number) => Float32Array.from({ length }, (_, i) => (((i * 2654435761) >>> 0) / 2 ** 32) * 2 - 1)
@@ -96,8 +98,9 @@ export const open = (
           for (let i = 0; i < times; i++) await session.run(feeds)
           const wall = performance.now() - start
           const { system, user } = process.cpuUsage(cpu)
-          // With one thread, time that the CPU did not spend on this process was spent on others: the model did not need it.
-          return (target.threads === 1 ? Math.min(wall, (system + user) / 1000) : wall) / times
+          // With one thread of the CPU, time that it did not spend on this process was spent on others: the model did not need it.
+          const isAlone = target.threads === 1 && target.provider === undefined
+          return (isAlone ? Math.min(wall, (system + user) / 1000) : wall) / times
         }).pipe(Effect.uninterruptible)
     }
   })
