@@ -7,10 +7,10 @@ import { Recipe, Trainer } from "@uninet/trainer"
 import { Kit, UniNetSpace } from "@uninet/uninet"
 import { Console, Effect, Layer, Result } from "effect"
 
-// What is searched: UniNet's space for MNIST, without the module G.
+// The search space: UniNet's space for MNIST, without the module G.
 const kit = Kit.make({ dsms: DsmSet.only("L", "LG") })
 const space = Result.getOrThrow(UniNetSpace.models({ image: 28, channels: 1, classes: 10, kit }))
-// Who proposes, and how good a proposal is.
+// What proposes networks, and how they are evaluated.
 const strategy = Ppo.layer()
 const evaluator = TrainingEvaluator.layer(space, { recipe: { ...Recipe.proxy, epochs: 1 } }).pipe(
   Layer.provide(Trainer.layer),
@@ -28,7 +28,7 @@ const program = Search.run(space, {
 }).pipe(
   Effect.flatMap(({ best }) => Console.log(`best: trial ${best.trial}, ${best.line}`)),
   Effect.provide(Layer.mergeAll(strategy, evaluator).pipe(Layer.provide(OnnxRuntime.cpu()))),
-  // A second run goes on with what the first one left.
+  // A second run continues where the first one stopped.
   Effect.provide(Journal.sqlite("runs/digits.db", { existing: "resume" }))
 )
 

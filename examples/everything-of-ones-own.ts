@@ -1,6 +1,6 @@
 /**
- * A task, a cost, an objective, an operator with a choice of its own and a strategy, none of which the packages have: digits are told by how far off the answer is, networks that mix by pooling are searched
- * beside attention, and few attention heads are an aim of their own.
+ * A custom task, cost, objective, operator (with a choice of its own) and strategy, none of which the packages have: digits are judged by how far off the answer is, networks that mix by pooling are searched
+ * alongside attention, and few attention heads are an objective.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Mnist } from "@uninet/data"

@@ -1,5 +1,5 @@
 /**
- * NAS-Bench-201's cells: counted, searched by a table of results, searched by training, and the best one exported. `node examples/nas-bench-201.ts` trains six small cells on MNIST's digits.
+ * NAS-Bench-201's cells: enumerated, searched in a table of results, searched by training, and the best one exported. `node examples/nas-bench-201.ts` trains six small cells on MNIST.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -49,7 +49,7 @@ export const byTraining = ({
       Journal.memory
     )
     const { finished, found } = yield* Effect.gen(function* () {
-      // Cells of at most four 3×3 convolutions' worth.
+      // Cells that cost at most as much as four 3×3 convolutions.
       const found = yield* Search.run(digits, {
         trials,
         seed: "digits",

@@ -1,4 +1,4 @@
-/** UniNet's networks and the learning rate that each is trained by, searched together. */
+/** UniNet's networks and their learning rate, searched together. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Tpe } from "@uninet/controller"
 import { Mnist } from "@uninet/data"
@@ -27,7 +27,7 @@ export const mine = ModelSpace.make({
   space: joint,
   task: Classification.make({ classes: 10 }),
   model: ({ network }) => Result.map(Network.make(network), Network.model),
-  // UniNet's costs hold for the field `network`, and bounds on them are still met by its chain.
+  // UniNet's costs apply to the field `network`, and its chain still solves bounds on them.
   chain: { costs: NetworkCosts.additive, cost: Cost.onField("network")(NetworkCosts.forSpace()) },
   recipe: ({ labelSmoothing, learningRate }) => ({ learningRate, labelSmoothing })
 })

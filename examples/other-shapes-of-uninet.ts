@@ -1,6 +1,6 @@
 /**
- * Two spaces of UniNet's networks that its own space is not: one whose stage 0 is searched too, and one with a single width for all stages. Their costs are counted on the graph, so that
- * what is feasible is right, whatever the shape of the space.
+ * Two other spaces of UniNet's networks: one whose stage 0 is searched too, and one with a single width for all stages. Their costs are counted on the graph, so
+ * feasibility is exact whatever the shape of the space.
  */
 import { ModelSpace, Classification } from "@uninet/model-space"
 import { Choice, Constrained, Prng, Space } from "@uninet/search-space"

@@ -1,5 +1,5 @@
 /**
- * An operator of one's own with a choice of its own, searched beside UniNet's: a depthwise convolution whose kernel is found, too.
+ * A custom operator with a choice of its own, searched alongside UniNet's: a depthwise convolution whose kernel size is searched, too.
  *
  *     uninet search --config examples/own-operator.config.ts
  *     uninet verify examples/own-operator.config.ts
@@ -22,7 +22,7 @@ const Wide = Operator.make({
         Nn.pointwise(Scope.at("out")(scope), { out: channels })
       )
     }),
-  // What a norm behind the block takes away.
+  // A bias that the norm after the block cancels.
   idle: ["out.bias"]
 })
 

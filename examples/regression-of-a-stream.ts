@@ -1,4 +1,4 @@
-/** Numbers from rows of numbers that come as a stream, by a chain of linear layers whose widths are searched; the mean absolute error decides, and less is better. */
+/** A regression on rows of numbers from a stream, by a chain of linear layers whose widths are searched; the mean absolute error decides, and lower is better. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { LocalSearch } from "@uninet/controller"
 import { Dataset, StreamedExamples } from "@uninet/data"
@@ -69,7 +69,7 @@ export const program = ({ epochs, trials }: { readonly trials: number; readonly 
   Search.run(mine, {
     trials,
     seed: "sensor",
-    // Small networks that are right: half of what is cared for is the error, a thousand parameters count as much as 0.01.
+    // Small, accurate networks: a thousand parameters count as much as an error of 0.01.
     reward: ({ mae, parameters }) => -mae - parameters * 1e-5,
     objectives: ["mae", "parameters"],
     onEvent: (event) =>

@@ -1,4 +1,4 @@
-/** A class for every pixel of small pictures: an encoder of UniNet's operators, which are searched, and a head of one's own that brings the map back to the picture's size. */
+/** Segmentation, a class for every pixel of small images: an encoder of searched UniNet operators, and a custom head that brings the map back to the image's size. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { RegularizedEvolution } from "@uninet/controller"
 import { Dataset, Examples } from "@uninet/data"
@@ -82,7 +82,7 @@ export const mine = ModelSpace.make({
         return { logits: Nn.convolution(at("head"), { out: classes, kernel: 3 })(large) }
       }
     }),
-  // Biases that a norm takes away.
+  // Biases that a norm cancels.
   isIdle: (parameter) => parameter.endsWith(".bias")
 })
 

@@ -1,6 +1,6 @@
 /**
- * Simulated annealing (Kirkpatrick, Gelatt & Vecchi, "Optimization by Simulated Annealing", Science 1983), a strategy of one's own: a change of the present network
- * is tried, and taken if it is better, or with a chance that falls with how much worse it is and with the temperature.
+ * Simulated annealing (Kirkpatrick, Gelatt & Vecchi, "Optimization by Simulated Annealing", Science 1983) as a custom strategy: it tries a change of the current network
+ * and accepts it if it is better, or else with a probability that falls as the loss grows and the temperature sinks.
  */
 import { Kit, SearchStrategy, type Strategy, type StrategyError } from "@uninet/controller"
 import type { Prng } from "@uninet/search-space"

@@ -122,7 +122,7 @@ describe("other shapes of UniNet's space", () => {
 })
 
 it.effect(
-  "a task, an operator, a cost, an objective and a strategy of one's own work together",
+  "a task, an operator, a cost, an objective and a custom strategy work together",
   () =>
     Effect.gen(function* () {
       const { best, records } = yield* Everything.program({ trials: 2, data: rows })
@@ -134,6 +134,6 @@ it.effect(
   minute
 )
 
-it("an operator of one's own is a config's space", () => {
+it("a custom operator is a config's space", () => {
   assert.strictEqual(typeof ownOperator.space, "function")
 })

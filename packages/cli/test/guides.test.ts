@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { here } from "./support/cli.ts"
 
-describe("the guide to a space of one's own", () => {
+describe("the guide to a custom space", () => {
   it.live("has a space that its own command verifies", () =>
     Effect.gen(function* () {
       const guide = readFileSync(new URL("../../../docs/guides/space.md", import.meta.url), "utf8")

@@ -10,7 +10,7 @@ const config = fileURLToPath(new URL("../../../examples/own-operator.config.ts",
 /** A seed with which the first network has the operator more than once. */
 const seed = "4"
 
-describe("an operator of one's own, with a choice of its own", () => {
+describe("a custom operator with a choice of its own", () => {
   it("is one file of at most 40 lines", () => {
     assert.isAtMost(readFileSync(config, "utf8").trimEnd().split("\n").length, 40)
   })

@@ -45,7 +45,7 @@ describe("training and validation as one", () => {
     })
   )
 
-  it.effect("of splits of one's own is one after the other", () =>
+  it.effect("of custom splits is one after the other", () =>
     Effect.gen(function* () {
       const data = yield* small
       const both = Joined.withValidation({ ...data, train: { ...data.train } })

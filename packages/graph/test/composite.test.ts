@@ -24,7 +24,7 @@ const mistake = (y: Tensor.Tensor | undefined) => {
 
 const kinds = (program: Program.Program) => program.nodes.map(({ kind }) => kind)
 
-describe("an op of one's own", () => {
+describe("a custom op", () => {
   it("computes what it is made of, with the gradient of that", () => {
     assert.deepStrictEqual(valuesOf(squaredRelu([x])), [0, 0, 0, 0.25, 1, 9])
     assert.deepStrictEqual(slopesOf(squaredRelu([x])), [0, 0, 0, 1, 2, 6])
@@ -117,7 +117,7 @@ const said = (y: Tensor.Tensor | undefined) => {
 const broken = (build: (inputs: ReadonlyArray<Tensor.Tensor>) => Tensor.Tensor) =>
   Op.composite({ name: "mine", build })([x], {}, "head")
 
-describe("a mistake in an op of one's own", () => {
+describe("a mistake in a custom op", () => {
   it("in its shapes is a ShapeError under its name, and carried on", () => {
     const y = broken(([a]) => Op.add(a, Op.fill(1, [7])))
     const error = mistake(Op.relu(y))

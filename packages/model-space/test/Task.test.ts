@@ -4,7 +4,7 @@ import { Model } from "@uninet/nn"
 import * as Result from "effect/Result"
 import { distances } from "./support/rows.ts"
 
-describe("a task of one's own", () => {
+describe("a custom task", () => {
   it("allows nothing to be done to its examples unless it says so", () => {
     assert.deepInclude(distances, {
       classes: null,

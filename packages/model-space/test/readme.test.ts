@@ -23,7 +23,7 @@ describe("README", () => {
     assert.deepStrictEqual(run(property), [""])
   })
 
-  it("has a task of one's own that measures", () => {
+  it("has a custom task that measures", () => {
     assert.deepStrictEqual(run(task), ["{ distance: 1 }"])
   })
 })

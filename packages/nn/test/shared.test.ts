@@ -84,7 +84,7 @@ describe("a layer that is applied twice in one network", () => {
       assert.isBelow(distance(updates[name], two.updates[name]), 1e-12, name)
   })
 
-  it("has its statistics moved where it stands inside an op of one's own", () => {
+  it("has its statistics moved where it stands inside a custom op", () => {
     const own = Op.composite({ name: "normed", build: ([x, w, b]) => Op.batchNorm(x, w, b) })
     const norm = Nn.batchNorm(Scope.at("norm")(training))
     const x = Op.input("x", shape)

@@ -6,7 +6,7 @@ import { Choice } from "@uninet/search-space"
 import { Effect, Result } from "effect"
 import * as fc from "fast-check"
 
-/** What adds nothing, for sets with an operator of one's own. */
+/** What adds nothing, for sets with a custom operator. */
 const Identity: Operator.Operator = { layer: () => (x) => x }
 
 describe("the service", () => {

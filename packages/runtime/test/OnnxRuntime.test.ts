@@ -280,7 +280,7 @@ describe("every op on ONNX Runtime", () => {
       }))
   )
   agrees(
-    "ops of one's own, without a gradient of their own, with another one and with none of their own work,",
+    "custom ops work without a gradient of their own, with another one and with none of their own,",
     fc.record({ batch: batches, channels: small, h: side }).map(({ batch, channels, h }) => ({
       inputs: [
         [batch, channels, h, 4],

@@ -43,7 +43,7 @@ const layers: ReadonlyArray<readonly [name: string, shape: Shape.Shape, layer: L
   ["resizing bilinearly", image, (x) => Op.resize(x, [4, 9], { mode: "bilinear" })],
   ["batch norm without scale and offset", image, bare],
   ["causal attention", [5, 8], causal],
-  ["an op of one's own", image, (x) => squaredRelu([x])]
+  ["a custom op", image, (x) => squaredRelu([x])]
 ]
 
 const programOf =

@@ -53,7 +53,7 @@ const compare = Effect.fnUntraced(function* (smaller: Chain, larger: Chain) {
   return { off, approximate: inherited.approximate }
 })
 
-describe("a space of one's own that says how its networks grow", () => {
+describe("a custom space that says how its networks grow", () => {
   it("has families of 2^φ times the baseline's multiply-accumulates, by its own counted cost", () => {
     const own = chains.costs.macs(baseline)
     for (const options of [byDepth, byWidth, { coefficients: Coefficients.efficientNet }]) {

@@ -100,7 +100,7 @@ describe("a config module", () => {
     })
   )
 
-  it.effect("holds a space, a data set, a strategy, a reward and objectives of one's own, and says that it does", () =>
+  it.effect("holds a custom space, data set, strategy, reward and objectives, and says that it does", () =>
     Effect.gen(function* () {
       const path = fileURLToPath(new URL("./support/spaces/rows.config.ts", import.meta.url))
       const { config, version } = yield* Config.load(path)

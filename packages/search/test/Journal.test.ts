@@ -35,7 +35,7 @@ const proposed = (trial: number): Journal.Entry => ({
   hash: "abc",
   point,
   line: "a network",
-  costs: { macs: 1e6, parameters: 1e5, "a cost of one's own": 0.5 },
+  costs: { macs: 1e6, parameters: 1e5, "a custom cost": 0.5 },
   seed: `1/trial/${trial}`
 })
 const finished = (trial: number, accuracy = 0.5): Journal.Entry => ({

@@ -141,7 +141,7 @@ describe("where a space comes from", () => {
     })
   )
 
-  it.live("is enough for a worker process to train a space and a data set of one's own", () =>
+  it.live("is enough for a worker process to train a custom space on a custom data set", () =>
     Effect.gen(function* () {
       const settings = {
         config: null,

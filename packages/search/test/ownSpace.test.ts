@@ -41,7 +41,7 @@ const recipe = { ...Recipe.proxy, labelSmoothing: 0, batch: 16, epochs: 3 }
 /** How a journal identifies a space. */
 const spaceOf = (of: ModelSpace.Any) => Effect.map(Search.identity(of, { trials: 1, seed: 1 }), ({ space }) => space)
 
-describe("a space of one's own", () => {
+describe("a custom space", () => {
   it.live("is searched by a function of its points, with its own costs and measures by name", () =>
     Effect.gen(function* () {
       const { best, records } = yield* run()
@@ -195,7 +195,7 @@ describe("objectives", () => {
     ["higher", 1],
     ["lower", -1]
   ] as const)(
-    "of one's own are functions of all costs and measures and of the point, the %s the better",
+    "that are custom are functions of all costs and measures and of the point, the %s the better",
     ([direction, sign]) =>
       Effect.gen(function* () {
         const objectives: Options["objectives"] = [
@@ -210,7 +210,7 @@ describe("objectives", () => {
       }).pipe(Effect.provide(here))
   )
 
-  it.live("of one's own are a part of the search's identity, by name, direction and text", () =>
+  it.live("that are custom are a part of the search's identity, by name, direction and text", () =>
     Effect.gen(function* () {
       const one = yield* identityOf("lower", "a")
       assert.deepStrictEqual(yield* identityOf("lower", "a"), one)
@@ -246,7 +246,7 @@ describe("objectives", () => {
 })
 
 describe("bounds on costs", () => {
-  it.live("of one's own hold for every proposal", () =>
+  it.live("that are custom hold for every proposal", () =>
     Effect.gen(function* () {
       const { exhausted, records } = yield* run({ trials: 100, within: { width: { min: 2, max: 4 } } })
       assert.isTrue(exhausted)
@@ -301,7 +301,7 @@ describe("a reward", () => {
     assert.isDefined(() => Evaluator.fromFunction(rows, () => Effect.succeed({ mae: 1 })))
   })
 
-  it.live("as data penalises by a cost of one's own; of a measure that is better the lower, too", () =>
+  it.live("as data penalises by a custom cost; of a measure that is better the lower, too", () =>
     Effect.gen(function* () {
       const { records } = yield* run({ reward: Reward.mnas({ cost: "width", target: 4, exponent: -0.5 }) })
       for (const { outcome, point } of records)
@@ -526,7 +526,7 @@ describe("a network that cannot be built", () => {
   )
 })
 
-describe("a cost of one's own", () => {
+describe("a custom cost", () => {
   it.live("that is no number ends the search with its name, the point and the remedy", () =>
     Effect.gen(function* () {
       const odd = { ...rows, costs: { ...rows.costs, width: () => Number.NaN } }

@@ -74,7 +74,7 @@ const finished = (all: ReadonlyArray<TrainEvent.TrainEvent>): TrainEvent.Finishe
 const refusal = (network: ModelSpace.Trainable, changed: Partial<Recipe.Recipe> = {}) =>
   Effect.map(Effect.flip(events(network, changed)), ({ message }) => message)
 
-describe("a network and a task of one's own", () => {
+describe("a custom network and task", () => {
   it.effect("are trained, and the best epoch is that of the lowest distance", () =>
     Effect.gen(function* () {
       const all = yield* events(rows, { average: { decay: 0.9, warmup: true } })

@@ -1,4 +1,4 @@
-/** UniNet's space under bounds on what its networks cost, by textbook formulas and a chain of one's own. */
+/** UniNet's space under bounds on what its networks cost, by textbook formulas and a custom chain. */
 import { assert, describe, it } from "@effect/vitest"
 import { Constrained, Constraint, Cost, Prng, Space } from "@uninet/search-space"
 import { type Architecture, UniNetSpace } from "@uninet/uninet"

@@ -1,4 +1,4 @@
-/** UniNet's spaces keep the laws of every model space and their own, and a mistake in an operator or module of one's own breaks one. */
+/** UniNet's spaces keep the laws of every model space and their own, and a mistake in a custom operator or module breaks one. */
 import { assert, describe, it } from "@effect/vitest"
 import { type Dsm, DsmSet } from "@uninet/dsm"
 import { Op } from "@uninet/graph"

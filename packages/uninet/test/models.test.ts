@@ -144,7 +144,7 @@ describe("the kit of a model space", () => {
     )
   })
 
-  it("says whose channels heads divide: no network with an attention operator of one's own has another width", () => {
+  it("says whose channels heads divide: no network with a custom attention operator has another width", () => {
     const Own: Operator.Operator = { ...OperatorSet.standard.SA }
     const kit = Kit.make({ operators: { DWConv: OperatorSet.standard.DWConv, Own }, dsms: DsmSet.only("L") })
     const own = get(UniNetSpace.models({ image: 96, classes: 10, kit }))

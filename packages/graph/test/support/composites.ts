@@ -1,4 +1,4 @@
-/** Ops of one's own, as someone outside would write them. */
+/** Custom ops, as someone outside would write them. */
 import { Op } from "@uninet/graph"
 
 /** relu(x)². */

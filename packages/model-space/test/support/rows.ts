@@ -1,4 +1,4 @@
-/** A small space of one's own: a row of four numbers to one number, through a hidden layer of some width. */
+/** A small custom space: a row of four numbers to one number, through a hidden layer of some width. */
 import { Op, type Tensor } from "@uninet/graph"
 import { ModelSpace, Task } from "@uninet/model-space"
 import { Model, Nn, Scope } from "@uninet/nn"

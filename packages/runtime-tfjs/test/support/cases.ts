@@ -362,7 +362,7 @@ export const families: Readonly<Record<string, fc.Arbitrary<Case>>> = {
     )
   ),
   composite: fc.oneof(
-    unary("squared ReLU of one's own", (x) => squaredRelu([x])),
+    unary("custom squared ReLU", (x) => squaredRelu([x])),
     unary("straight-through sign", (x) => binarise([x])),
     unary("reversed gradient", (x) => Op.exp(reversed([Op.tanh(x)], { strength: 0.5 }))),
     unary("clipped gradient", (x) => Op.exp(clipped([x], { most: 1 }))),

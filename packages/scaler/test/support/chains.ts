@@ -1,4 +1,4 @@
-/** A space of one's own: rows of numbers through a chain of linear layers, all of one width, and how such a chain grows. */
+/** A custom space: rows of numbers through a chain of linear layers, all of one width, and how such a chain grows. */
 import { ModelSpace, Scaling, Task } from "@uninet/model-space"
 import { Op } from "@uninet/graph"
 import { Model, Nn, Scope } from "@uninet/nn"
