@@ -44,7 +44,7 @@ export const fail = (scope: Scope, op: string, x: Tensor.Tensor, reason: string)
 })
 
 /**
- * A layer that is built from the lengths of its input's axes. An input of another rank than `rank` is a `ShapeError`, as with `fail`.
+ * A layer that is built from the lengths of its input's axes. An input of another rank than `rank` is a `ShapeError`, as with `fail`; it names the `axes`, if they are given: `[batch×tokens×channels]`.
  *
  * @example
  * ```ts
@@ -58,9 +58,14 @@ export const fail = (scope: Scope, op: string, x: Tensor.Tensor, reason: string)
  * ```
  */
 export const ofRank =
-  <Rank extends number>(rank: Rank) =>
+  <Rank extends number>(rank: Rank, axes?: string) =>
   (scope: Scope, op: string, make: (shape: Shape.OfRank<Rank>) => Layer): Layer =>
   (x) =>
     Shape.hasRank(rank)(x.shape)
       ? make(x.shape)(x)
-      : fail(scope, op, x, `the input must have ${rank} axes, not ${x.shape.length}`)
+      : fail(
+          scope,
+          op,
+          x,
+          `the input must ${axes === undefined ? `have ${rank} axes, not ${x.shape.length}` : `be ${axes}`}`
+        )

@@ -214,17 +214,14 @@ export const block = (block: Block, scope: Scope.Scope, stochasticDepth = 0): La
     block.kind === "dsm"
       ? block.dsm.layer(at, block.config)
       : block.operator.layer(at, { ...block.config, stochasticDepth })
-  return (x) => {
-    if (!Shape.hasRank(4)(x.shape))
-      return Layer.fail(at, block.name, x, "the input must be [batch×channels×height×width]")
+  return Layer.ofRank(4, "[batch×channels×height×width]")(at, block.name, ([batch, , height, width]) => (x) => {
     const y = layer(x)
-    const [batch, , height, width] = x.shape
     const output = block.kind === "dsm" ? strided({ height, width }, block.config.stride) : { height, width }
     const expected = [batch, block.config.channels, output.height, output.width]
     return Shape.equals(y.shape, expected)
       ? y
       : Layer.fail(at, block.name, y, `the result should have the shape ${Shape.print(expected)}`)
-  }
+  })
 }
 
 /**

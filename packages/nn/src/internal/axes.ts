@@ -1,5 +1,4 @@
-import { Shape } from "@uninet/graph"
-import { fail, type Layer } from "../Layer.ts"
+import { fail, type Layer, ofRank } from "../Layer.ts"
 import type { Scope } from "../Scope.ts"
 
 /** A layer that needs the length of one of its input's axes. An input without that axis makes the op carry a fault. */
@@ -18,9 +17,4 @@ export const alongChannels = along(1, "the input must be [batch×channels×...]"
 export const alongFeatures = along(-1, "a scalar has no last axis")
 
 /** Of `[batch, channels, height, width]`, all four. */
-export const ofImages =
-  (scope: Scope, op: string, layer: (shape: Shape.OfRank<4>) => Layer): Layer =>
-  (x) =>
-    Shape.hasRank(4)(x.shape)
-      ? layer(x.shape)(x)
-      : fail(scope, op, x, "the input must be [batch×channels×height×width]")
+export const ofImages = ofRank(4, "[batch×channels×height×width]")
