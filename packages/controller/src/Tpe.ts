@@ -118,7 +118,7 @@ export const make = Effect.fnUntraced(function* <A>(domain: Domain<A>, options: 
         }
         let left = random.nextFloat()
         let token = 0
-        while (token < site.count - 1 && (left -= good[from + token] ?? 0) >= 0) token++
+        while (token < site.count - 1 && (left -= good[from + token] ?? Number.NaN) >= 0) token++
         vector[site.index] = token
       }
       return bench.points.repaired(vector)

@@ -122,11 +122,11 @@ export const referenceNetwork = (target: Target) =>
  * Effect.runPromise(program)
  * ```
  */
-export const available = (target: Target): Effect.Effect<void, NotHere> =>
-  target.provider === undefined
+export const available = ({ provider, ...target }: Target): Effect.Effect<void, NotHere> =>
+  provider === undefined
     ? Effect.void
-    : referenceNetwork(target).pipe(
-        Effect.mapError(({ reason }) => new NotHere({ target: target.provider ?? "cpu", reason })),
+    : referenceNetwork({ ...target, provider }).pipe(
+        Effect.mapError(({ reason }) => new NotHere({ target: provider, reason })),
         Effect.asVoid,
         Effect.scoped
       )
